@@ -1,0 +1,171 @@
+"""Documents to token ids, once, cached on disk by `datasets`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xxhash
+
+from collators.special_tokens import special_token_affixes
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+
+def stable_key(text: str) -> int:
+    """Return a 63-bit key of a text, the same on every machine and in every run."""
+    # 63 bits, because torch and Arrow have no unsigned 64-bit tensor arithmetic to speak of.
+    return xxhash.xxh3_64_intdigest(text.encode()) >> 1
+
+
+def _tokenize_batch(batch: Mapping[str, list[Any]], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[Any]]:
+    encoded = tokenizer(
+        batch["text"],
+        add_special_tokens=False,
+        truncation=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        verbose=False,
+    )["input_ids"]
+    documents = batch["document_id"]
+    # A document without a patient is its own patient.
+    patients = batch["patient_id"] if "patient_id" in batch else [None] * len(documents)
+    return {
+        "input_ids": encoded,
+        "length": [len(ids) for ids in encoded],
+        "document_key": [stable_key(f"document {identity}") for identity in documents],
+        "patient_key": [
+            stable_key(f"patient {patient}" if patient is not None else f"document {identity}")
+            for patient, identity in zip(patients, documents, strict=True)
+        ],
+        "content_key": [stable_key(text) for text in batch["text"]],
+    }
+
+
+def tokenize_documents(documents: Dataset, tokenizer: PreTrainedTokenizerBase, num_proc: int | None = None) -> Dataset:
+    """Tokenise each document whole, without special tokens and without truncation.
+
+    Args:
+        documents: Columns `text`, `document_id`, optionally `patient_id`, `note_category`.
+        tokenizer: The model's tokenizer.
+        num_proc: Processes; fast tokenizers already use all cores with one.
+
+    Returns:
+        Columns `document_id`, `input_ids`, `length`, `note_category` (when given) and three int64 keys:
+        `document_key`, `patient_key`, `content_key` (equal for equal texts). The text itself is left behind.
+    """
+    keep = {"document_id", "note_category"}
+    tokenized = documents.map(
+        _tokenize_batch,
+        batched=True,
+        fn_kwargs={"tokenizer": tokenizer},
+        remove_columns=[name for name in documents.column_names if name not in keep],
+        num_proc=num_proc,
+        desc="tokenising",
+    )
+    return tokenized.with_format("numpy", columns=["input_ids"], output_all_columns=True)
+
+
+@dataclass(frozen=True)
+class LengthReport:
+    """How many documents are long enough, overall and by note category.
+
+    Args:
+        kept: Documents kept, by category (the key None stands for no category).
+        total: All documents, by category.
+        required: Tokens that a document needs.
+    """
+
+    kept: Mapping[str | None, int]
+    total: Mapping[str | None, int]
+    required: int
+
+    @property
+    def share(self) -> float:
+        """Share of the documents kept."""
+        return sum(self.kept.values()) / max(1, sum(self.total.values()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return counts for a JSON file."""
+        return {
+            "required_tokens": self.required,
+            "documents": sum(self.total.values()),
+            "kept": sum(self.kept.values()),
+            "kept_share": round(self.share, 4),
+            "kept_by_category": {
+                category or "": [self.kept.get(category, 0), count]
+                for category, count in sorted(self.total.items(), key=lambda item: str(item[0]))
+            },
+        }
+
+
+def keep_long_enough(documents: Dataset, required: int) -> tuple[Dataset, LengthReport]:
+    """Leave out documents of fewer than `required` tokens and count them by note category."""
+    lengths = np.asarray(documents.with_format("numpy")["length"][:])
+    categories: Sequence[str | None] = (
+        documents.with_format(None)["note_category"][:]
+        if "note_category" in documents.column_names
+        else [None] * len(lengths)
+    )
+    enough = lengths >= required
+    kept = Counter(category for category, fits in zip(categories, enough, strict=True) if fits)
+    report = LengthReport(kept, Counter(categories), required)
+    return (documents if enough.all() else documents.select(np.flatnonzero(enough))), report
+
+
+def _cut_batch(
+    batch: Mapping[str, list[Any]], prefix: list[int], suffix: list[int], size: int, concatenate: bool
+) -> dict[str, list[Any]]:
+    rows: list[list[int]] = []
+    names: list[str] = []
+    if concatenate:
+        stream = list(chain.from_iterable(chain(prefix, ids, suffix) for ids in batch["input_ids"]))
+        rows = [stream[start : start + size] for start in range(0, len(stream), size)]
+        names = [f"{batch['document_id'][0]}/{number}" for number in range(len(rows))]
+    else:
+        room = size - len(prefix) - len(suffix)
+        for name, ids in zip(batch["document_id"], batch["input_ids"], strict=True):
+            for start in range(0, len(ids), room):
+                rows.append([*prefix, *ids[start : start + room], *suffix])
+                names.append(f"{name}/{start}")
+    return {"input_ids": rows, "document_id": names, "length": [len(row) for row in rows]}
+
+
+def cut_into_rows(
+    documents: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    size: int,
+    *,
+    concatenate: bool,
+    batch_size: int = 1000,
+) -> Dataset:
+    """Cut tokenised documents into rows for masked language modelling, special tokens included.
+
+    Args:
+        documents: The result of `tokenize_documents`.
+        tokenizer: The model's tokenizer.
+        size: Longest row in tokens, special tokens included.
+        concatenate: True lays documents end to end and cuts blocks of exactly `size` (the study's way); the last
+            block of each `batch_size` documents is shorter, so no token is lost. False keeps documents apart and
+            cuts those that are longer than `size` into several rows.
+        batch_size: Documents concatenated at a time.
+
+    Returns:
+        Columns `input_ids`, `length`, `document_id` (of the row).
+    """
+    prefix, suffix = special_token_affixes(tokenizer)
+    rows = documents.with_format(None).map(
+        _cut_batch,
+        batched=True,
+        batch_size=batch_size,
+        fn_kwargs={"prefix": prefix, "suffix": suffix, "size": size, "concatenate": concatenate},
+        remove_columns=documents.column_names,
+        desc="cutting blocks" if concatenate else "cutting rows",
+    )
+    return rows.with_format("numpy", columns=["input_ids"], output_all_columns=True)

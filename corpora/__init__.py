@@ -1,0 +1,17 @@
+"""Corpora: notes of any origin to a clean `DatasetDict`, and back from disk.
+
+- `columns`: which columns mean what; presets for well-known exports
+- `sources`, `reading`, `records`: files, saved datasets and Hub ids to validated notes, one at a time
+- `cleaning`, `deduplication`, `splitting`: what happens to them
+- `chunks`, `grouping`, `saving`, `preparation`: the restartable job over a corpus of any size
+- `loading`: a prepared corpus, or raw files, for training and encoding
+- `preparation_table`: the report as a table
+- `demo`: a corpus of generated notes
+
+Importing this package is quick; what needs `datasets` imports it when called.
+"""
+
+from corpora.columns import PRESETS, NoteColumns, preset_columns
+from corpora.errors import InputError
+
+__all__ = ["PRESETS", "InputError", "NoteColumns", "preset_columns"]
