@@ -1,0 +1,65 @@
+"""A masked language model and its tokenizer from a folder or the Hub, with errors that a user can act on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from corpora.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def load_tokenizer(name_or_path: str | Path) -> PreTrainedTokenizerBase:
+    """Load a tokenizer.
+
+    Raises:
+        InputError: None can be loaded from there.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(str(name_or_path))
+    except (OSError, ValueError) as error:
+        raise _not_loadable("tokenizer", name_or_path, error) from error
+
+
+def load_masked_lm(name_or_path: str | Path) -> tuple[PreTrainedModel, bool]:
+    """Load a masked language model in float32.
+
+    Returns:
+        The model, and whether its head came out untrained because the checkpoint holds an encoder only.
+
+    Raises:
+        InputError: No masked language model can be loaded from there.
+    """
+    import torch
+    from transformers import AutoModelForMaskedLM
+
+    from modeling.head import head_parameters
+
+    try:
+        # A checkpoint saved in half precision is trained in full: optimizer updates would vanish in bf16.
+        model, info = AutoModelForMaskedLM.from_pretrained(
+            str(name_or_path), output_loading_info=True, dtype=torch.float32
+        )
+    except (OSError, ValueError) as error:
+        raise _not_loadable("masked language model", name_or_path, error) from error
+    return model, bool(set(head_parameters(model)) & set(info["missing_keys"]))
+
+
+def _not_loadable(what: str, name_or_path: str | Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split(". ")[0].split())[:200]
+    return InputError(
+        f"no {what} can be loaded from here ({reason})",
+        file=str(name_or_path),
+        remedy="give a checkpoint folder, or a Hub id while online",
+    )
+
+
+def describe_size(model: Any) -> str:
+    """Return a line on the size of a model, for logs."""
+    total = sum(parameter.numel() for parameter in model.parameters())
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    return f"{type(model).__name__}, {total / 1e6:.1f} M parameters, {trained / 1e6:.1f} M trained"

@@ -1,0 +1,262 @@
+"""What every objective's trainer shares: weighted loss terms, their log, the checkpoint folder."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 (the name that everyone knows)
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import PreTrainedTokenizerBase, Trainer
+from transformers.trainer_utils import EvalLoopOutput
+
+from collators.epochs import EpochDataset
+from collators.masking import IGNORE_INDEX
+from corpora.errors import InputError
+from modeling.adapters import merged
+from modeling.head import head_parameters
+from modeling.masked_positions import forward_masked_positions, inner_model
+from modeling.sentence_transformers_files import write_sentence_transformers_files
+from modeling.window import model_window
+from trainers.arguments import AdaptationArguments
+from trainers.head_warmup import HeadWarmupCallback
+from trainers.meters import MeanMeter, Throughput
+from trainers.schedules import slanted_triangular_factor
+
+
+@dataclass(frozen=True)
+class LossTerm:
+    """One part of an objective.
+
+    Args:
+        name: Its name in the logs, without `_loss`.
+        weight: Its weight in the total.
+        total: Sum over the items of this process's micro-batch.
+        count: How many items.
+        over_step: True: the mean runs over all items of an optimizer step (all micro-batches and processes), so that
+            gradient accumulation 8 x 1 equals 1 x 8. False: each micro-batch has its own mean, and those are averaged.
+    """
+
+    name: str
+    weight: float
+    total: torch.Tensor
+    count: torch.Tensor | int
+    over_step: bool
+
+
+class AdaptationTrainer(Trainer):
+    """A `transformers.Trainer` whose loss is a weighted sum of terms; subclasses give the terms.
+
+    Args:
+        model: A masked language model (`AutoModelForMaskedLM`), plain or with LoRA by peft.
+        args: Arguments of the objective.
+        processing_class: The model's tokenizer.
+        train_dataset: Tokenised documents; wrapped in an `EpochDataset`.
+        eval_dataset: The same for validation; its spans and masks never change.
+        kwargs: As in `Trainer`.
+
+    Raises:
+        InputError: The tokenizer is missing, or one process would drive several GPUs.
+    """
+
+    # The terms below divide by the items of the whole step themselves. Read by transformers >= 5.22; older versions
+    # come to the same conclusion from `model_accepts_loss_kwargs` and the `labels` in each batch.
+    loss_is_scaled_for_ga = True
+
+    def __init__(
+        self,
+        model: nn.Module | None = None,
+        args: AdaptationArguments | None = None,
+        processing_class: PreTrainedTokenizerBase | None = None,
+        train_dataset: Any = None,
+        eval_dataset: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if processing_class is None:
+            raise InputError("a trainer needs the model's tokenizer", remedy="pass processing_class")
+        if args is not None and args.n_gpu > 1:
+            raise InputError(
+                f"one process would drive {args.n_gpu} GPUs, which loses in-batch negatives",
+                remedy="start with `accelerate launch --multi_gpu`, or set CUDA_VISIBLE_DEVICES to one of them",
+            )
+        self._train_meter, self._eval_meter, self._throughput = MeanMeter(), MeanMeter(), Throughput()
+        super().__init__(
+            model=model,
+            args=args,
+            processing_class=processing_class,
+            train_dataset=_with_epochs(train_dataset, fixed_epoch=None),
+            eval_dataset=_with_epochs(eval_dataset, fixed_epoch=0),
+            **kwargs,
+        )
+        # Makes the Trainer count the labels of a whole step and hand the number to `compute_loss`.
+        self.model_accepts_loss_kwargs = True
+        if self.args.head_warmup_steps:
+            self.add_callback(HeadWarmupCallback(self._head_parameters(), self.args.head_warmup_steps))
+
+    # ---- the objective ----
+
+    @abstractmethod
+    def loss_terms(self, model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[LossTerm]:
+        """Return the terms of the objective on one micro-batch."""
+
+    def masked_lm_term(self, logits: torch.Tensor, labels: torch.Tensor, weight: float = 1.0) -> LossTerm:
+        """Return the masked-LM term from the logits at the masked positions.
+
+        Args:
+            logits: `(masked, vocabulary)`.
+            labels: `(rows, length)` with -100 where nothing is predicted.
+            weight: Weight of the term.
+        """
+        targets = labels[labels != IGNORE_INDEX]
+        if len(targets):
+            self.record("mlm_accuracy", (logits.argmax(-1) == targets).sum(), len(targets))
+        # A sum over no token is 0 and still reaches every parameter, which DistributedDataParallel requires.
+        total = F.cross_entropy(logits.float(), targets, reduction="sum")
+        return LossTerm("mlm", weight, total, len(targets), over_step=True)
+
+    def forward(self, model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return hidden states `(rows, length, hidden)` and logits at the masked positions."""
+        if model.training:
+            self._throughput.add("tokens", inputs["attention_mask"].sum())
+        return forward_masked_positions(
+            model, inputs["input_ids"], inputs["attention_mask"], inputs["labels"] != IGNORE_INDEX
+        )
+
+    def record(self, name: str, total: torch.Tensor, count: torch.Tensor | int) -> None:
+        """Add a quantity to the next log line (training) or to the metrics (evaluation)."""
+        (self._train_meter if self.model.training else self._eval_meter).add(name, total, count)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Return the weighted sum of the terms, scaled so that the sum over a step is the step's loss."""
+        training = model.training
+        loss = torch.zeros((), device=self.args.device)
+        for term in self.loss_terms(model, inputs):
+            self.record(f"{term.name}_loss", term.total, term.count)
+            if term.over_step and training and num_items_in_batch is not None:
+                # Gradients are averaged over processes afterwards, so each one's share is scaled up.
+                scale = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
+                value = term.total * scale / torch.as_tensor(num_items_in_batch).clamp(min=1)
+            else:
+                value = term.total / max(1, term.count)
+                if training:
+                    value = value / self.current_gradient_accumulation_steps
+            loss = loss + term.weight * value
+        return (loss, {"loss": loss}) if return_outputs else loss
+
+    # ---- logs and metrics ----
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Add the terms, their companions and the throughput to the training log lines."""
+        if "loss" in logs:
+            means = self._train_meter.drain(self.accelerator) | self._throughput.drain(self.accelerator)
+            logs.update({name: round(value, 6) for name, value in means.items()})
+        super().log(logs, *args, **kwargs)
+
+    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> EvalLoopOutput:
+        """Evaluate, and report every term as a metric; the loss is the weighted sum of their means over items."""
+        self._eval_meter = MeanMeter()
+        output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+        means = self._eval_meter.drain(self.accelerator)
+        output.metrics.update({f"{metric_key_prefix}_{name}": value for name, value in means.items()})
+        terms = [means.get(f"{name}_loss", 0.0) * weight for name, weight in self.term_weights().items() if weight]
+        output.metrics[f"{metric_key_prefix}_loss"] = math.fsum(terms)
+        return output
+
+    @abstractmethod
+    def term_weights(self) -> dict[str, float]:
+        """Return the weight of each term by name."""
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Evaluate outside the clock of the throughput."""
+        with self._throughput.paused():
+            return super().evaluate(*args, **kwargs)
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        with self._throughput.paused():
+            super()._save_checkpoint(*args, **kwargs)
+
+    # ---- optimizer and schedule ----
+
+    def _head_parameters(self) -> list[nn.Parameter]:
+        return list(head_parameters(inner_model(self.model)).values())
+
+    def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        """Give the head a learning rate of its own when asked for."""
+        fresh = self.optimizer is None
+        optimizer = super().create_optimizer(*args, **kwargs)
+        if fresh and self.args.head_learning_rate is not None:
+            head = {id(parameter) for parameter in self._head_parameters()}
+            for group in list(optimizer.param_groups):
+                own = [parameter for parameter in group["params"] if id(parameter) in head]
+                if own:
+                    group["params"] = [parameter for parameter in group["params"] if id(parameter) not in head]
+                    settings = {key: value for key, value in group.items() if key not in ("params", "lr")}
+                    optimizer.add_param_group({"params": own, "lr": self.args.head_learning_rate, **settings})
+        return optimizer
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        """Create the slanted triangular schedule when asked for, else the Trainer's."""
+        if self.lr_scheduler is None and self.args.slanted_triangular:
+            factor = slanted_triangular_factor(num_training_steps, self.args.slanted_cut, self.args.slanted_ratio)
+            self.lr_scheduler = LambdaLR(optimizer if optimizer is not None else self.optimizer, factor)
+            self._created_lr_scheduler = True
+        return super().create_scheduler(num_training_steps, optimizer)
+
+    # ---- checkpoints ----
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        super()._save(output_dir, state_dict)
+        if self.args.should_save:
+            self._complete_folder(Path(output_dir if output_dir is not None else self.args.output_dir))
+
+    def _complete_folder(self, folder: Path) -> None:
+        """Make a saved folder load in sentence-transformers too, and take out what must not be published."""
+        config = inner_model(self.model).config
+        write_sentence_transformers_files(folder, config.hidden_size, model_window(config), self.args.pooling)
+        # A pickle with this machine's paths; resuming needs only trainer_state.json and the optimizer's files.
+        (folder / "training_args.bin").unlink(missing_ok=True)
+
+    def export(self, folder: str | Path) -> None:
+        """Write the adapted model for use: LoRA merged, safetensors, tokenizer, sentence-transformers files.
+
+        `AutoModel`, `AutoModelForMaskedLM`, `AutoTokenizer` and `SentenceTransformer` load the folder. Files appear
+        under their names only when all are written. Every process may call it; the main one writes.
+        """
+        if self.args.should_save:
+            folder = Path(folder)
+            partial = folder / ".export.partial"
+            merged(self.accelerator.unwrap_model(self.model)).save_pretrained(partial)
+            self.processing_class.save_pretrained(partial)
+            self._complete_folder(partial)
+            for path in sorted(partial.rglob("*")):
+                target = folder / path.relative_to(partial)
+                if path.is_dir():
+                    target.mkdir(exist_ok=True)
+                else:
+                    path.replace(target)
+            for path in sorted((path for path in partial.rglob("*")), reverse=True):
+                path.rmdir()
+            partial.rmdir()
+        self.accelerator.wait_for_everyone()
+
+
+def _with_epochs(dataset: Any, fixed_epoch: int | None) -> Any:
+    if dataset is None or isinstance(dataset, EpochDataset):
+        return dataset
+    if isinstance(dataset, dict):
+        return {name: _with_epochs(part, fixed_epoch) for name, part in dataset.items()}
+    return EpochDataset(dataset, fixed_epoch)

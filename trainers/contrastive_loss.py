@@ -1,0 +1,125 @@
+"""The contrastive loss of DeCLUTR: symmetric InfoNCE (NT-Xent) over anchors and their mean positives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F  # noqa: N812 (the name that everyone knows)
+
+POLICIES = ("hard_negative", "ignore", "positive")
+
+
+@dataclass(frozen=True)
+class PairRelations:
+    """How the 2N vectors of a batch stand to each other.
+
+    Args:
+        positive: `(2N, 2N)` boolean: the column is a positive of the row.
+        excluded: `(2N, 2N)` boolean: the column is left out of the row's denominator (always the row itself).
+    """
+
+    positive: torch.Tensor
+    excluded: torch.Tensor
+
+
+def pair_relations(
+    document_keys: torch.Tensor,
+    patient_keys: torch.Tensor,
+    content_keys: torch.Tensor,
+    span_keys: torch.Tensor,
+    same_document: str = "hard_negative",
+    same_patient: str = "hard_negative",
+) -> PairRelations:
+    """Decide for each pair of vectors whether it is positive, negative or left out.
+
+    The vectors are `[anchors; mean positives]`. An anchor and its own positive are always positives of each other.
+    Exact duplicates are never negatives: neither vectors made of the same tokens, nor vectors of documents with the
+    same text.
+
+    Args:
+        document_keys: `(N,)` equal where two anchors come from one document.
+        patient_keys: `(N,)` equal where two anchors come from one patient.
+        content_keys: `(N,)` equal where two anchors come from documents of equal text.
+        span_keys: `(2, N)` equal where two vectors are made of the same tokens; row 0 anchors, row 1 positives.
+        same_document: What other spans of the same document are: `hard_negative` (the original), `ignore` or
+            `positive`.
+        same_patient: The same for spans of other documents of the same patient.
+
+    Raises:
+        ValueError: A policy is unknown.
+    """
+    for policy in (same_document, same_patient):
+        if policy not in POLICIES:
+            raise ValueError(f"unknown policy {policy!r}, choose from {', '.join(POLICIES)}")
+    count = len(document_keys)
+    own = torch.eye(2 * count, dtype=torch.bool, device=document_keys.device)
+    pair = own.roll(count, dims=1)
+
+    def equal(keys: torch.Tensor) -> torch.Tensor:
+        doubled = torch.cat((keys, keys))
+        return doubled[:, None] == doubled[None, :]
+
+    document = equal(document_keys)
+    patient = equal(patient_keys) & ~document
+    spans = span_keys.flatten()
+    partner = spans.roll(count)
+    # A vector of the same tokens as the row, or as the row's own positive, can be no negative of the row.
+    duplicate = (spans[:, None] == spans[None, :]) | (partner[:, None] == spans[None, :])
+    duplicate |= equal(content_keys) & ~document
+
+    positive, excluded = pair.clone(), own | duplicate
+    for related, policy in ((document, same_document), (patient, same_patient)):
+        if policy == "ignore":
+            excluded |= related
+        elif policy == "positive":
+            positive |= related & ~duplicate
+    positive &= ~own
+    return PairRelations(positive, (excluded & ~pair) | own)
+
+
+def nt_xent(vectors: torch.Tensor, relations: PairRelations, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss of each vector and whether its nearest neighbour in the batch is a positive.
+
+    With s the cosine similarity over the temperature, P(i) the positives and D(i) all vectors not excluded,
+    `loss_i = -1/|P(i)| * sum_{p in P(i)} log( exp(s_ip) / sum_{k in D(i)} exp(s_ik) )`, in fp32. With one positive a
+    row this is NT-Xent (Chen et al. 2020, equation 1; Giorgi et al. 2021, equations 4 and 5); with several it is the
+    outer form of SupCon (Khosla et al. 2020, equation 2).
+
+    Args:
+        vectors: `(2N, hidden)`, of any length.
+        relations: From `pair_relations`.
+        temperature: Divides the cosine similarities.
+
+    Returns:
+        `(2N,)` losses in float32 (float64 for float64 vectors) and `(2N,)` booleans.
+    """
+    precise = vectors.double() if vectors.dtype == torch.float64 else vectors.float()
+    with torch.autocast(vectors.device.type, enabled=False):
+        unit = F.normalize(precise, dim=1)
+        similarity = (unit @ unit.T / temperature).masked_fill(relations.excluded, -torch.inf)
+        log_denominator = similarity.logsumexp(dim=1, keepdim=True)
+        # Excluded entries are -inf; replaced before the sum, because -inf times zero is not a number.
+        log_share = (similarity - log_denominator).masked_fill(~relations.positive, 0.0)
+        losses = -log_share.sum(1) / relations.positive.sum(1)
+    hits = relations.positive.gather(1, similarity.argmax(1, keepdim=True)).squeeze(1)
+    return losses, hits
+
+
+@torch.no_grad()
+def alignment_uniformity(anchors: torch.Tensor, positives: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return alignment and uniformity of a batch (Wang and Isola 2020, with alpha 2 and t 2).
+
+    Args:
+        anchors: `(N, hidden)`.
+        positives: `(N, hidden)`.
+
+    Returns:
+        Alignment: mean squared distance of an anchor and its positive. Uniformity: logarithm of the mean of
+        `exp(-2 d^2)` over pairs of different anchors, not a number when N is 1. Both on vectors of length one.
+    """
+    first, second = F.normalize(anchors.float(), dim=1), F.normalize(positives.float(), dim=1)
+    alignment = (first - second).square().sum(1).mean()
+    squared = (2 - 2 * first @ first.T).clamp(min=0)
+    others = ~torch.eye(len(first), dtype=torch.bool, device=first.device)
+    return alignment, (-2 * squared[others]).exp().mean().log()

@@ -1,0 +1,64 @@
+"""Arguments of DeCLUTR."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from collators.spans import SpanOptions
+from trainers.arguments import AdaptationArguments
+
+
+@dataclass
+class DeclutrArguments(AdaptationArguments):
+    """Arguments of `DeclutrTrainer`: `L = contrastive_weight * L_c + mlm_weight * L_mlm`.
+
+    Raises:
+        ValueError: A value is out of range.
+    """
+
+    _argument_group_name = "DeCLUTR: spans and contrastive loss"
+
+    num_anchors: int = field(default=2, metadata={"help": "Anchor spans a document."})
+    num_positives: int = field(default=2, metadata={"help": "Positive spans an anchor."})
+    min_span_length: int = field(default=32, metadata={"help": "Shortest span in tokens."})
+    max_span_length: int = field(default=256, metadata={"help": "Longest span in tokens, special tokens not counted."})
+    positive_strategy: list[str] = field(
+        default_factory=lambda: ["overlapping"],
+        metadata={"help": "overlapping, subsuming, adjacent, disjoint; with several each positive takes one."},
+    )
+    compatible_sampling: bool = field(
+        default=False,
+        metadata={"help": "The original's distribution: leaves out documents under 2 x anchors x longest span."},
+    )
+    clean_anchors: bool = field(default=False, metadata={"help": "Contrast unmasked anchors (the original: masked)."})
+    temperature: float = field(default=0.05, metadata={"help": "Divides the cosine similarities."})
+    contrastive_weight: float = field(default=1.0, metadata={"help": "Weight of the contrastive loss."})
+    mlm_weight: float = field(default=1.0, metadata={"help": "Weight of the masked-LM loss; 0 switches it off."})
+    same_document: Literal["hard_negative", "ignore", "positive"] = field(
+        default="hard_negative", metadata={"help": "What other spans of the same document are."}
+    )
+    same_patient: Literal["hard_negative", "ignore", "positive"] = field(
+        default="hard_negative", metadata={"help": "What spans of other documents of the same patient are."}
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.positive_strategy, str):
+            self.positive_strategy = [self.positive_strategy]
+        self.span_options()  # checks lengths and strategies
+        if self.temperature <= 0:
+            raise ValueError(f"temperature must be positive, got {self.temperature}")
+        if min(self.contrastive_weight, self.mlm_weight) < 0 or not (self.contrastive_weight or self.mlm_weight):
+            raise ValueError("contrastive_weight and mlm_weight must not be negative, nor both zero")
+
+    def span_options(self) -> SpanOptions:
+        """Return the options of the span sampler."""
+        return SpanOptions(
+            num_anchors=self.num_anchors,
+            num_positives=self.num_positives,
+            min_length=self.min_span_length,
+            max_length=self.max_span_length,
+            strategies=tuple(self.positive_strategy),
+            compatible=self.compatible_sampling,
+        )

@@ -1,0 +1,36 @@
+"""Which checkpoint of an interrupted run can be resumed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+REQUIRED = ("optimizer.pt", "scheduler.pt")
+
+
+def last_complete_checkpoint(output_dir: str | Path) -> Path | None:
+    """Return the newest checkpoint folder that was written to its end, or None.
+
+    The Trainer writes `trainer_state.json` last, so a folder without a readable one was interrupted; a folder without
+    weights or optimizer was interrupted while it was being deleted.
+    """
+    folders = [
+        path
+        for path in Path(output_dir).glob(f"{PREFIX_CHECKPOINT_DIR}-*")
+        if path.is_dir() and path.name.rsplit("-", 1)[1].isdigit()
+    ]
+    for folder in sorted(folders, key=lambda path: int(path.name.rsplit("-", 1)[1]), reverse=True):
+        if _is_complete(folder):
+            return folder
+    return None
+
+
+def _is_complete(folder: Path) -> bool:
+    try:
+        json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    weights = list(folder.glob("*.safetensors"))
+    return bool(weights) and all((folder / name).is_file() for name in REQUIRED) and any(folder.glob("rng_state*"))
