@@ -12,8 +12,7 @@ from torch.utils.data import Dataset
 class EpochDataset(Dataset):
     """Adds the running epoch to every item, so that a collator can draw fresh spans and masks each epoch.
 
-    Accelerate's data loaders call `set_epoch` at the start of each epoch. The number lives in shared memory, so that
-    persistent loader workers see it too.
+    The number lives in shared memory, so that persistent loader workers see `set_epoch` too.
 
     Args:
         documents: A map-style dataset of dictionaries.

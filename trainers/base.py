@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F  # noqa: N812 (the name that everyone knows)
+from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import PreTrainedTokenizerBase, Trainer
-from transformers.trainer_utils import EvalLoopOutput
+from transformers import PreTrainedTokenizerBase, Trainer, TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import EvalLoopOutput, TrainOutput
 
 from collators.epochs import EpochDataset
 from collators.masking import IGNORE_INDEX
@@ -25,8 +26,10 @@ from modeling.masked_positions import forward_masked_positions, inner_model
 from modeling.sentence_transformers_files import write_sentence_transformers_files
 from modeling.window import model_window
 from trainers.arguments import AdaptationArguments
+from trainers.epoch_callback import EpochCallback
 from trainers.head_warmup import HeadWarmupCallback
 from trainers.meters import MeanMeter, Throughput
+from trainers.resuming import run_is_finished
 from trainers.schedules import slanted_triangular_factor
 
 
@@ -94,10 +97,28 @@ class AdaptationTrainer(Trainer):
             eval_dataset=_with_epochs(eval_dataset, fixed_epoch=0),
             **kwargs,
         )
+        # Saved with the checkpoint; without it a long document would reach the position table's end and crash `encode`.
+        window = model_window(inner_model(self.model).config)
+        processing_class.model_max_length = min(processing_class.model_max_length, window)
         # Makes the Trainer count the labels of a whole step and hand the number to `compute_loss`.
         self.model_accepts_loss_kwargs = True
+        if isinstance(self.train_dataset, EpochDataset):
+            self.add_callback(EpochCallback(self.train_dataset))
         if self.args.head_warmup_steps:
             self.add_callback(HeadWarmupCallback(self._head_parameters(), self.args.head_warmup_steps))
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
+        """Train as `Trainer.train` does, except that a finished run stays finished.
+
+        Resumed from the checkpoint of its last step, `Trainer` takes one step more when that step does not end an
+        epoch; an interruption after the last step would change the weights.
+        """
+        if isinstance(resume_from_checkpoint, str) and run_is_finished(resume_from_checkpoint, self.args):
+            self.state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / TRAINER_STATE_NAME))
+            best = self.state.best_model_checkpoint if self.args.load_best_model_at_end else None
+            self._load_from_checkpoint(best or resume_from_checkpoint)
+            return TrainOutput(self.state.global_step, math.nan, {})
+        return super().train(resume_from_checkpoint, *args, **kwargs)
 
     # ---- the objective ----
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional as F  # noqa: N812 (the name that everyone knows)
+from torch.nn import functional as F
 
 POLICIES = ("hard_negative", "ignore", "positive")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from accelerate import Accelerator
-from torch.nn import functional as F  # noqa: N812 (the name that everyone knows)
+from torch.nn import functional as F
 
 
 class _ScaleGradient(torch.autograd.Function):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from transformers import TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 REQUIRED = ("optimizer.pt", "scheduler.pt")
@@ -25,6 +26,14 @@ def last_complete_checkpoint(output_dir: str | Path) -> Path | None:
         if _is_complete(folder):
             return folder
     return None
+
+
+def run_is_finished(checkpoint: str | Path, args: TrainingArguments) -> bool:
+    """Return whether a checkpoint holds the last step of the run that the arguments describe."""
+    state = json.loads((Path(checkpoint) / "trainer_state.json").read_text(encoding="utf-8"))
+    if args.max_steps > 0:
+        return state["global_step"] >= args.max_steps
+    return state["global_step"] >= state["max_steps"] and state["num_train_epochs"] >= args.num_train_epochs
 
 
 def _is_complete(folder: Path) -> bool:

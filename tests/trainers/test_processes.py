@@ -1,0 +1,100 @@
+"""Two processes give the loss and the gradients of one process with the whole batch."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+import torch
+from transformers import AutoModelForMaskedLM
+
+PROGRAM = """
+import json, sys
+import torch
+from datasets import load_from_disk
+from transformers import AutoModelForMaskedLM, AutoTokenizer
+from collators import cut_into_rows, keep_long_enough, tokenize_documents
+from trainers import DeclutrArguments, DeclutrTrainer, MlmArguments, MlmTrainer
+
+folder, processes = sys.argv[1], int(sys.argv[2])
+tokenizer = AutoTokenizer.from_pretrained(folder + "/model")
+tokenized = tokenize_documents(load_from_disk(folder + "/notes"), tokenizer)
+for objective, accumulation in json.loads(sys.argv[3]):
+    model = AutoModelForMaskedLM.from_pretrained(folder + "/model")
+    common = dict(
+        output_dir=folder + "/run", use_cpu=True, disable_tqdm=True, max_steps=3, logging_steps=1, save_strategy="no",
+        per_device_train_batch_size=8 // processes // (accumulation if processes > 1 else 1),
+        gradient_accumulation_steps=accumulation if processes > 1 else 1,
+        learning_rate=0.1, optim="sgd", lr_scheduler_type="constant", max_grad_norm=0.0,
+    )
+    if objective == "mlm":
+        rows = cut_into_rows(tokenized, tokenizer, 32, concatenate=False)
+        trainer = MlmTrainer(model, MlmArguments(**common), processing_class=tokenizer, train_dataset=rows)
+    else:
+        policies = dict(same_document="ignore", same_patient="positive") if objective == "policies" else {}
+        arguments = DeclutrArguments(**common, min_span_length=8, max_span_length=24, **policies)
+        documents, _ = keep_long_enough(tokenized, 16)
+        trainer = DeclutrTrainer(model, arguments, processing_class=tokenizer, train_dataset=documents)
+    trainer.train()
+    if processes > 1:
+        assert torch.distributed.get_world_size() == processes
+        # The ranks must not have drifted apart.
+        flat = torch.cat([parameter.detach().flatten() for parameter in trainer.model.parameters()])
+        both = [torch.empty_like(flat) for _ in range(processes)]
+        torch.distributed.all_gather(both, flat)
+        assert torch.equal(*both)
+    if trainer.is_world_process_zero():
+        out = f"{folder}/{objective}-{accumulation}-{processes}"
+        torch.save({name: parameter.detach() for name, parameter in trainer.model.named_parameters()}, out + ".pt")
+        json.dump([line for line in trainer.state.log_history if "loss" in line], open(out + ".json", "w"))
+if processes > 1:
+    torch.distributed.destroy_process_group()
+"""
+CASES = [("declutr", 1), ("policies", 1), ("mlm", 1), ("mlm", 2)]
+
+
+@pytest.fixture(scope="module")
+def folder(make_model, notes, tmp_path_factory):
+    """Train every case in one process and in two."""
+    folder = tmp_path_factory.mktemp("processes")
+    model, tokenizer = make_model("bert")
+    model.save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    # Sixteen documents: the third step of eight lies in the second epoch. A short document has one
+    # anchor, so that the processes hold different numbers of them.
+    short = notes.select(range(16)).map(
+        lambda note, number: {"text": " ".join(note["text"].split()[:20]) if number % 3 == 0 else note["text"]},
+        with_indices=True,
+    )
+    short.save_to_disk(folder / "notes")
+    (folder / "program.py").write_text(PROGRAM)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    for processes in (1, 2):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
+        command = [sys.executable, *(launcher if processes > 1 else [])]
+        command += [str(folder / "program.py"), str(folder), str(processes), json.dumps(CASES)]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        assert result.returncode == 0, result.stderr[-3000:]
+    return folder
+
+
+@pytest.mark.parametrize(("objective", "accumulation"), CASES)
+def test_two_processes_equal_one(folder, objective, accumulation):
+    one, two = (torch.load(folder / f"{objective}-{accumulation}-{processes}.pt") for processes in (1, 2))
+    start = AutoModelForMaskedLM.from_pretrained(folder / "model").state_dict()
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-5, atol=1e-5)
+        # Plain gradient descent: what the weights moved by is the gradient, so the two agree on that too.
+        torch.testing.assert_close(two[name] - start[name], value - start[name], rtol=1e-3, atol=1e-5)
+    one, two = (
+        json.loads((folder / f"{objective}-{accumulation}-{processes}.json").read_text()) for processes in (1, 2)
+    )
+    assert len(one) == len(two) == 3
+    for first, second in zip(one, two, strict=True):
+        for name in set(first) - {"spans_per_second", "tokens_per_second", "epoch"}:
+            assert second[name] == pytest.approx(first[name], rel=1e-4), name
