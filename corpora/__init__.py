@@ -5,7 +5,7 @@
 - `cleaning`, `deduplication`, `splitting`: what happens to them
 - `chunks`, `grouping`, `saving`, `preparation`: the restartable job over a corpus of any size
 - `loading`: a prepared corpus, or raw files, for training and encoding
-- `preparation_table`: the report as a table
+- `preparation_report`: what `preparation.json` holds, and its tables
 - `demo`: a corpus of generated notes
 
 Importing this package is quick; what needs `datasets` imports it when called.

@@ -1,0 +1,103 @@
+"""Notes in, a clean, grouped and split corpus out.
+
+python scripts/prepare_notes.py --input_files notes.csv --patient_column patient --output_dir corpus
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import Literal
+
+from command_line import RecipeParser, run
+from corpora.cleaning import CleaningOptions
+from corpora.columns import preset_columns
+from corpora.deduplication import DuplicateOptions
+from corpora.preparation import prepare_notes
+from corpora.preparation_report import preparation_table
+from corpora.records import ReadingOptions
+from corpora.splitting import SplitOptions
+
+
+@dataclass
+class NoteArguments:
+    """The inputs, their columns and the output."""
+
+    _argument_group_name = "Notes"
+
+    input_files: list[str] = field(
+        metadata={
+            "help": "CSV, TSV, JSON lines or Parquet files (each also .gz), globs, folders written by save_to_disk, or "
+            "Hub dataset ids",
+            "aliases": ["--input_file"],
+        }
+    )
+    output_dir: str = field(metadata={"help": "folder for the prepared corpus"})
+    overwrite: bool = field(default=False, metadata={"help": "replace a corpus prepared from other inputs or options"})
+    preset: Literal["generic", "mimic3"] = field(
+        default="generic", metadata={"help": "column names of a well-known export; single options override it"}
+    )
+    text_column: str | None = field(default=None, metadata={"help": "column of the document; generic: text"})
+    document_id_column: str | None = field(
+        default=None, metadata={"help": "column of its id; generic: document_id where there is one"}
+    )
+    patient_column: str | None = field(
+        default=None, metadata={"help": "column of the patient's id; generic: patient_id where there is one"}
+    )
+    category_column: str | None = field(
+        default=None, metadata={"help": "column of the note category; generic: note_category where there is one"}
+    )
+    label_columns: list[str] | None = field(default=None, metadata={"help": "columns of labels to carry along"})
+    admission_column: str | None = field(
+        default=None, metadata={"help": "column of the admission's id, for exclude_admissions"}
+    )
+    split_column: str | None = field(
+        default=None,
+        metadata={"help": "column of train, validation or test, to keep given splits (of a saved dataset: split)"},
+    )
+    exclude_admissions: str | None = field(
+        default=None,
+        metadata={"help": "file of admissions to leave out: one id a line, or CSV with the admission column"},
+    )
+    num_proc: int = field(default=1, metadata={"help": "processes that clean and hash"})
+    quiet: bool = field(default=False, metadata={"help": "no progress bars and no tables"})
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Prepare notes as the command line says, print the report and return."""
+    notes, reading, cleaning, duplicates, splits = RecipeParser(
+        [NoteArguments, ReadingOptions, CleaningOptions, DuplicateOptions, SplitOptions], description=__doc__
+    ).parse(argv)
+    columns = preset_columns(
+        notes.preset,
+        text_column=notes.text_column,
+        document_id_column=notes.document_id_column,
+        patient_column=notes.patient_column,
+        category_column=notes.category_column,
+        label_columns=tuple(notes.label_columns) if notes.label_columns else None,
+        admission_column=notes.admission_column,
+        split_column=notes.split_column,
+    )
+    report = prepare_notes(
+        notes.input_files,
+        notes.output_dir,
+        columns,
+        reading=reading,
+        cleaning=cleaning,
+        duplicates=duplicates,
+        splits=splits,
+        exclude_admissions=notes.exclude_admissions,
+        overwrite=notes.overwrite,
+        num_proc=notes.num_proc,
+        progress=not notes.quiet,
+        say=lambda message: print(message, file=sys.stderr),
+    )
+    if not notes.quiet:
+        print(preparation_table(report))
+        print(f"\nPrepared corpus: {notes.output_dir}")
+    for warning in report["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run(main)
