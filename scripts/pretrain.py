@@ -1,0 +1,302 @@
+"""Adapt a language model to notes by masked language modelling or DeCLUTR, or train one from scratch.
+
+    accelerate launch scripts/pretrain.py recipes/declutr_roberta_base.yaml --train_file NOTES --output_dir MODEL
+
+The output folder loads with `AutoModel`, `AutoModelForMaskedLM`, `AutoTokenizer` and `SentenceTransformer`. Run the
+same command again after an interruption: it resumes, and ends with the same weights.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from command_line import RecipeParser, read_yaml, run
+from corpora.errors import InputError
+from launching import is_main_process, say, warn_about_missing_processes
+from pretrain_options import ModelOptions, NotesOptions, ObjectiveOptions
+from run_folder import SUMMARY, check_settings, prepare_run_folder, write_json
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from trainers.base import AdaptationTrainer
+
+
+@dataclass
+class Options:
+    """All options of a run."""
+
+    objective: ObjectiveOptions
+    notes: NotesOptions
+    model: ModelOptions
+    training: Any
+
+
+def objective_asked_for(argv: list[str]) -> str | None:
+    """Return the objective without reading the other options, whose set depends on it."""
+    for number, word in enumerate(argv):
+        if word == "--objective" and number + 1 < len(argv):
+            return argv[number + 1]
+        if word.startswith("--objective="):
+            return word.split("=", 1)[1]
+    recipe = argv[0] if argv and argv[0].endswith((".yaml", ".yml")) else None
+    return read_yaml(Path(recipe)).get("objective") if recipe else None
+
+
+def parse_options(argv: list[str]) -> Options:
+    """Read the recipe and the command line."""
+    objective = objective_asked_for(argv)
+    from trainers import DeclutrArguments, MlmArguments
+
+    arguments = MlmArguments if objective == "mlm" else DeclutrArguments
+    parser = RecipeParser(
+        [ObjectiveOptions, NotesOptions, ModelOptions, arguments],
+        description=" ".join(__doc__.split("\n\n")[0].split()),
+    )
+    return Options(*parser.parse(argv))
+
+
+def read_corpus(notes: NotesOptions, seed: int) -> DatasetDict:
+    """Read training and validation documents and make sure that no patient is in both."""
+    from corpora.loading import check_patients_apart, load_corpus
+
+    corpus = load_corpus(_single(notes.train_file), notes.columns())
+    if notes.validation_file is not None:
+        validation = load_corpus(_single(notes.validation_file), notes.columns())
+        corpus["validation"] = validation["validation" if "validation" in validation else "train"]
+    if "train" not in corpus:
+        raise InputError("there is no split called 'train'", file=notes.train_file[0])
+    corpus = type(corpus)({name: corpus[name] for name in ("train", "validation") if name in corpus})
+    check_patients_apart(corpus)
+    if notes.max_train_documents is not None and notes.max_train_documents < len(corpus["train"]):
+        corpus["train"] = corpus["train"].shuffle(seed=seed).select(range(notes.max_train_documents))
+    return corpus
+
+
+def _single(files: list[str]) -> str | list[str]:
+    return files[0] if len(files) == 1 else files
+
+
+def build_model(
+    options: ModelOptions, documents: Dataset, folder: Path, training: Any
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, bool]:
+    """Load the model and tokenizer, or make them; the last value says whether the head is untrained."""
+    from transformers import set_seed
+
+    from modeling.adapters import add_lora
+    from modeling.from_scratch import EncoderSize, scratch_config, train_tokenizer, untrained_model
+    from modeling.loading import load_masked_lm, load_tokenizer
+
+    set_seed(training.seed)
+    if options.model_name_or_path is not None:
+        tokenizer = load_tokenizer(options.model_name_or_path)
+        model, head_untrained = load_masked_lm(options.model_name_or_path)
+    else:
+        if options.train_tokenizer:
+            trained = folder / "tokenizer"
+            with training.main_process_first(local=False):
+                if not (trained / "tokenizer_config.json").is_file():
+                    train_tokenizer(documents, options.vocab_size).save_pretrained(trained)
+        tokenizer = load_tokenizer(trained if options.train_tokenizer else options.tokenizer_name)
+        size = EncoderSize(
+            options.hidden_size,
+            options.num_hidden_layers,
+            options.num_attention_heads,
+            options.intermediate_size,
+            options.window,
+        )
+        model, head_untrained = untrained_model(scratch_config(options.config_name, size, tokenizer)), False
+    if options.lora_rank:
+        model = add_lora(
+            model, options.lora_rank, options.lora_alpha, options.lora_dropout, options.lora_target_modules
+        )
+    return model, tokenizer, head_untrained
+
+
+def tokenize(
+    options: Options, corpus: DatasetDict, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> tuple[dict[str, Dataset], dict[str, Any]]:
+    """Return what the trainer reads from each split, and counts for the summary."""
+    from collators import cut_into_rows, keep_long_enough, tokenize_documents
+    from modeling.masked_positions import inner_model
+    from modeling.window import model_window
+
+    tokenized = {name: tokenize_documents(split, tokenizer) for name, split in corpus.items()}
+    if options.objective.objective == "declutr":
+        spans = options.training.span_options()
+        kept, counts = {}, {}
+        for name, split in tokenized.items():
+            kept[name], report = keep_long_enough(split, spans.min_document_length)
+            counts[name] = report.as_dict()
+            original = keep_long_enough(split, 2 * spans.num_anchors * spans.max_length)[1]
+            counts[name]["original_kept_share"] = round(original.share, 4)
+            if not len(kept[name]):
+                raise InputError(
+                    f"no document of the {name} split has the {report.required} tokens that two spans need",
+                    remedy="lower --min_span_length"
+                    + (", --max_span_length or --no_compatible_sampling" if spans.compatible else ""),
+                )
+        return kept, counts
+    window = model_window(inner_model(model).config)
+    length = options.notes.max_length or min(window, 512)
+    if length > window:
+        raise InputError(
+            f"--max_length {length} exceeds the model's window of {window}", remedy=f"set it to {window} or less"
+        )
+    rows = {
+        name: cut_into_rows(split, tokenizer, length, concatenate=options.notes.concatenate_documents)
+        for name, split in tokenized.items()
+    }
+    return rows, {name: {"documents": len(corpus[name]), "rows": len(split)} for name, split in rows.items()}
+
+
+def print_counts(counts: dict[str, Any]) -> None:
+    """Print what is trained on; for spans also the share of documents kept, by note category."""
+    for name, numbers in counts.items():
+        if "rows" in numbers:
+            say(f"{name}: {numbers['documents']:,} documents in {numbers['rows']:,} rows")
+            continue
+        say(
+            f"{name}: {numbers['kept']:,} of {numbers['documents']:,} documents are long enough for spans "
+            f"({numbers['kept_share']:.1%}; the original sampler would keep {numbers['original_kept_share']:.1%})"
+        )
+        categories = {key: value for key, value in numbers["kept_by_category"].items() if key}
+        for category, (kept, total) in categories.items() if name == "train" else ():
+            say(f"    {category:<28} {kept:>9,} of {total:>9,}  {kept / total:6.1%}")
+
+
+def build_trainer(
+    options: Options,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    datasets: dict[str, Dataset],
+    head_untrained: bool,
+) -> AdaptationTrainer:
+    """Return the trainer of the objective."""
+    from trainers import DeclutrTrainer, MlmTrainer
+
+    training = options.training
+    if training.head_warmup_steps is None:
+        # With an untrained head the first gradients are noise; a tenth of the run lets it settle.
+        training.head_warmup_steps = 0.1 if head_untrained and getattr(training, "mlm_weight", 1.0) else 0
+        if training.head_warmup_steps:
+            say("the checkpoint has no masked-LM head: a new one is trained alone for the first tenth of the steps")
+    trainer_class = {"mlm": MlmTrainer, "declutr": DeclutrTrainer}[options.objective.objective]
+    return trainer_class(
+        model,
+        training,
+        processing_class=tokenizer,
+        train_dataset=datasets["train"],
+        eval_dataset=datasets.get("validation"),
+    )
+
+
+def run_settings(options: Options, corpus: DatasetDict) -> dict[str, Any]:
+    """Return what decides the result of a run."""
+    from corpora.digest import corpus_digest
+
+    return {
+        **asdict(options.objective),
+        **asdict(options.notes),
+        **asdict(options.model),
+        **options.training.to_dict(),
+        "documents": {name: corpus_digest(split) for name, split in corpus.items()},
+    }
+
+
+def main(argv: list[str]) -> int:
+    """Run the script."""
+    started = time.time()
+    options = parse_options(argv)
+    training = options.training
+    folder = Path(training.output_dir)
+    if options.model.model_name_or_path is not None:
+        from modeling.checkpoint_folder import check_checkpoint
+
+        check_checkpoint(options.model.model_name_or_path)
+    warn_about_missing_processes(training.world_size)
+    with training.main_process_first(local=False):
+        if is_main_process():
+            prepare_run_folder(folder, restart=options.objective.restart)
+        corpus = read_corpus(options.notes, training.seed)
+        check_settings(folder, run_settings(options, corpus))
+    if (folder / SUMMARY).is_file():
+        say(f"{folder} is finished already; pass --restart to train it anew")
+        return 0
+
+    from modeling.loading import describe_size
+    from trainers import last_complete_checkpoint
+
+    model, tokenizer, head_untrained = build_model(options.model, corpus["train"], folder, training)
+    with training.main_process_first(local=False):
+        datasets, counts = tokenize(options, corpus, model, tokenizer)
+    print_counts(counts)
+    say(describe_size(model))
+    trainer = build_trainer(options, model, tokenizer, datasets, head_untrained)
+    checkpoint = last_complete_checkpoint(folder)
+    if checkpoint is not None:
+        say(f"resuming from {checkpoint.name}")
+    result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    metrics = trainer.evaluate() if trainer.eval_dataset is not None else {}
+    trainer.export(folder)
+    if is_main_process():
+        write_json(folder / SUMMARY, summary(options, trainer, counts, {**result.metrics, **metrics}, started))
+    say(f"\nmodel: {folder}")
+    for name in sorted(metrics):
+        if not name.endswith(("_runtime", "_per_second", "epoch")):
+            say(f"    {name:<28} {metrics[name]:.4f}")
+    finish_distributed()
+    return 0
+
+
+def summary(
+    options: Options, trainer: AdaptationTrainer, counts: dict[str, Any], metrics: dict[str, float], started: float
+) -> dict[str, Any]:
+    """Return what a model card and a report need to know of the run."""
+    import accelerate
+    import datasets
+    import torch
+    import transformers
+
+    training = options.training
+    return {
+        "schema_version": 1,
+        "objective": options.objective.objective,
+        "base_model": Path(options.model.model_name_or_path).name if options.model.model_name_or_path else None,
+        "model_type": trainer.model.config.model_type,
+        "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
+        "documents": counts,
+        "steps": trainer.state.global_step,
+        "epochs": trainer.state.epoch,
+        "metrics": metrics,
+        "settings": {
+            name: value
+            for name, value in {**asdict(options.model), **training.to_dict()}.items()
+            if name in ModelOptions.__dataclass_fields__ or name in type(training).__dataclass_fields__
+            if not name.endswith(("_dir", "_path", "_token", "tokenizer_name"))
+        },
+        "processes": training.world_size,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() and not training.use_cpu else "cpu",
+        "versions": {
+            "python": sys.version.split()[0],
+            **{module.__name__: module.__version__ for module in (torch, transformers, accelerate, datasets)},
+        },
+        "seconds": round(time.time() - started, 1),
+    }
+
+
+def finish_distributed() -> None:
+    """End the process group; left to the interpreter's exit, some runs abort there."""
+    import torch
+
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,108 @@
+"""Options of pretrain.py that are not the trainer's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from corpora.columns import NoteColumns
+
+
+@dataclass
+class ObjectiveOptions:
+    """What to train for."""
+
+    _argument_group_name = "Objective"
+
+    objective: Literal["mlm", "declutr"] = field(
+        metadata={"help": "mlm: masked language modelling; declutr: contrastive on spans, with masked LM beside it."}
+    )
+    restart: bool = field(
+        default=False,
+        metadata={
+            "help": "Delete an earlier run in output_dir. Without it a run is resumed, or left as it is when done."
+        },
+    )
+
+
+@dataclass
+class NotesOptions:
+    """Where the notes are and how they are read."""
+
+    _argument_group_name = "Notes"
+
+    train_file: list[str] = field(
+        metadata={"help": "Folder of prepare_notes.py, or files of notes (CSV, TSV, JSON lines, Parquet; .gz too)."}
+    )
+    validation_file: list[str] | None = field(
+        default=None, metadata={"help": "The same for validation; a prepared folder holds its own validation split."}
+    )
+    text_column: str = field(default="text", metadata={"help": "Column of the note's text."})
+    document_id_column: str | None = field(default=None, metadata={"help": "Column of the note's id."})
+    patient_column: str | None = field(default=None, metadata={"help": "Column of the patient's id."})
+    category_column: str | None = field(default=None, metadata={"help": "Column of the note's category."})
+    max_train_documents: int | None = field(
+        default=None, metadata={"help": "Train on so many documents only, drawn by the seed."}
+    )
+    max_length: int | None = field(
+        default=None, metadata={"help": "mlm: tokens a row; the model's window, at most 512, when not given."}
+    )
+    concatenate_documents: bool = field(
+        default=True,
+        metadata={"help": "mlm: lay documents end to end and cut blocks; otherwise one document a row, long ones cut."},
+    )
+
+    def columns(self) -> NoteColumns:
+        """Return the names of the columns."""
+        return NoteColumns(
+            text_column=self.text_column,
+            document_id_column=self.document_id_column,
+            patient_column=self.patient_column,
+            category_column=self.category_column,
+        )
+
+
+@dataclass
+class ModelOptions:
+    """Which model to start from.
+
+    Raises:
+        ValueError: The options contradict each other.
+    """
+
+    _argument_group_name = "Model"
+
+    model_name_or_path: str | None = field(
+        default=None, metadata={"help": "Checkpoint folder or Hub id to start from; or give config_name."}
+    )
+    config_name: str | None = field(
+        default=None,
+        metadata={"help": "Architecture to train from scratch: roberta, bert, distilbert, modernbert, ..."},
+    )
+    hidden_size: int = field(default=256, metadata={"help": "From scratch: width."})
+    num_hidden_layers: int = field(default=4, metadata={"help": "From scratch: layers."})
+    num_attention_heads: int = field(default=4, metadata={"help": "From scratch: attention heads a layer."})
+    intermediate_size: int | None = field(
+        default=None,
+        metadata={"help": "From scratch: width of the feed-forward layer; 4 x hidden_size when not given."},
+    )
+    window: int = field(default=512, metadata={"help": "From scratch: longest input in tokens."})
+    tokenizer_name: str | None = field(default=None, metadata={"help": "From scratch: tokenizer folder or Hub id."})
+    train_tokenizer: bool = field(
+        default=False, metadata={"help": "From scratch: train a byte-level BPE on the training notes."}
+    )
+    vocab_size: int = field(default=30_000, metadata={"help": "From scratch: vocabulary of the trained tokenizer."})
+    lora_rank: int = field(default=0, metadata={"help": "Train low-rank matrices (LoRA) of this rank; 0: all weights."})
+    lora_alpha: float | None = field(default=None, metadata={"help": "LoRA scaling; 2 x lora_rank when not given."})
+    lora_dropout: float = field(default=0.0, metadata={"help": "LoRA dropout."})
+    lora_target_modules: list[str] | None = field(
+        default=None, metadata={"help": "Layers to adapt; all linear layers of the encoder when not given."}
+    )
+
+    def __post_init__(self) -> None:
+        if (self.model_name_or_path is None) == (self.config_name is None):
+            raise ValueError("give either --model_name_or_path (adapt a model) or --config_name (train from scratch)")
+        if self.config_name is not None and (self.tokenizer_name is None) != self.train_tokenizer:
+            raise ValueError("with --config_name give either --tokenizer_name or --train_tokenizer")
+        if self.config_name is None and (self.tokenizer_name or self.train_tokenizer):
+            raise ValueError("--tokenizer_name and --train_tokenizer belong to --config_name (training from scratch)")

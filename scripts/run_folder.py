@@ -1,0 +1,89 @@
+"""The folder of a training run: what it was started with, whether it is finished, where to resume."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from corpora.errors import InputError
+
+SETTINGS = "run_settings.json"
+SUMMARY = "training_summary.json"
+
+# Changing these between an interruption and its resumption does not change the result.
+FREE_SETTINGS = frozenset(
+    (
+        "output_dir",
+        "run_name",
+        "disable_tqdm",
+        "logging_dir",
+        "logging_steps",
+        "logging_strategy",
+        "logging_first_step",
+        "log_level",
+        "log_level_replica",
+        "log_on_each_node",
+        "report_to",
+        "save_total_limit",
+        "dataloader_num_workers",
+        "dataloader_persistent_workers",
+        "dataloader_prefetch_factor",
+        "dataloader_pin_memory",
+        "dataloader_multiprocessing_context",
+        "restart",
+        "hub_token",
+        "hub_model_id",
+        "local_rank",
+        "ddp_timeout",
+        "train_file",
+        "validation_file",
+    )
+)
+
+
+def prepare_run_folder(folder: Path, *, restart: bool) -> None:
+    """Create the folder, or empty it with `restart`.
+
+    Raises:
+        InputError: It holds something that is not a run of ours, or cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError("the output is a file, not a folder", file=folder, remedy="choose another --output_dir")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / SETTINGS).is_file():
+        raise InputError(
+            "the output folder holds files that are not of a run", file=folder, remedy="choose another --output_dir"
+        )
+    if restart and folder.is_dir():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def check_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """Compare with the settings of an earlier run in the folder, and store them when there is none.
+
+    Raises:
+        InputError: The folder holds a run with other settings.
+    """
+    kept = {name: value for name, value in settings.items() if name not in FREE_SETTINGS}
+    kept = json.loads(json.dumps(kept, sort_keys=True, default=str))
+    path = folder / SETTINGS
+    if not path.is_file():
+        write_json(path, kept)
+        return
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    changed = sorted(name for name in kept.keys() | earlier.keys() if kept.get(name) != earlier.get(name))
+    if changed:
+        raise InputError(
+            f"holds a run with other settings ({', '.join(changed[:5])}{', ...' if len(changed) > 5 else ''})",
+            file=folder,
+            remedy="choose another --output_dir, or pass --restart to delete that run",
+        )
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(path)

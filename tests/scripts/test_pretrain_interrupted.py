@@ -1,0 +1,140 @@
+"""A training process killed with SIGKILL and started again ends with the same bytes as one that was left alone."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# One interpreter imports the libraries once; each run is a forked process of its own, killed from inside at an exact
+# place: in the middle of a step, in the middle of writing a checkpoint, after the last step.
+PROGRAM = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1] + "/scripts")
+import torch
+torch.set_num_threads(1)
+import pretrain
+from transformers import Trainer, TrainerCallback
+from trainers.base import AdaptationTrainer
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_in_step(step):
+    original = AdaptationTrainer.compute_loss
+
+    def compute_loss(self, *arguments, **options):
+        if self.model.training and self.state.global_step == step:
+            die()
+        return original(self, *arguments, **options)
+
+    AdaptationTrainer.compute_loss = compute_loss
+
+
+def kill_while_saving(step):
+    original = Trainer._save_rng_state
+
+    def save(self, folder):
+        if self.state.global_step == step:
+            die()
+        original(self, folder)
+
+    Trainer._save_rng_state = save
+
+
+def kill_while_exporting(_):
+    AdaptationTrainer._complete_folder = (
+        lambda self, folder, original=AdaptationTrainer._complete_folder:
+        die() if folder.name == ".export.partial" else original(self, folder)
+    )
+
+
+def run(arguments, kill=None, step=None):
+    child = os.fork()
+    if child == 0:
+        if kill is not None:
+            globals()[kill](step)
+        try:
+            status = pretrain.main(arguments)
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+            status = 1
+        sys.stdout.flush(), sys.stderr.flush()
+        os._exit(status)
+    return os.waitpid(child, 0)[1]
+
+
+import json
+for scenario in json.loads(sys.argv[2]):
+    print("==", scenario["folder"], flush=True)
+    arguments = scenario["arguments"] + ["--output_dir", scenario["folder"]]
+    for kill, step in scenario["kills"]:
+        assert run(arguments, kill, step) == signal.SIGKILL, "was not killed"
+    assert run(arguments) == 0, "failed"
+"""
+
+KILLS = {
+    "untouched": [],
+    "first_step": [("kill_in_step", 0)],
+    "between_checkpoints": [("kill_in_step", 3)],
+    "after_a_checkpoint_and_again": [("kill_in_step", 4), ("kill_in_step", 6)],
+    "while_saving": [("kill_while_saving", 4)],
+    "while_saving_the_first": [("kill_while_saving", 2)],
+    "while_exporting": [("kill_while_exporting", 0)],
+}
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("objective", ["declutr", "mlm"])
+def test_resumed_weights_are_the_same_bytes(notes, make_model, tmp_path, objective):
+    model, tokenizer = make_model("roberta", dropout=0.1)
+    model.save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    notes.to_json(tmp_path / "notes.jsonl")
+    arguments = ["--objective", objective, "--model_name_or_path", tmp_path / "base"]
+    arguments += ["--train_file", tmp_path / "notes.jsonl", "--max_steps", 7, "--save_steps", 2, "--logging_steps", 1]
+    # Epochs of five steps, so that a resumption lies inside an epoch; a constant rate, so that a step too many shows.
+    arguments += ["--lr_scheduler_type", "constant"]
+    arguments += ["--per_device_train_batch_size", 4, "--gradient_accumulation_steps", 2, "--learning_rate", "1e-3"]
+    arguments += ["--use_cpu", "--disable_tqdm", "--seed", 7, "--head_warmup_steps", 3]
+    if objective == "declutr":
+        arguments += ["--min_span_length", 4, "--max_span_length", 24]
+    else:
+        arguments += ["--max_length", 32, "--max_train_documents", 25]
+    scenarios = [
+        {"folder": str(tmp_path / name), "arguments": list(map(str, arguments)), "kills": kills}
+        for name, kills in KILLS.items()
+    ]
+    environment = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_CACHE": str(tmp_path / "cache"),
+        "TOKENIZERS_PARALLELISM": "false",
+        "OMP_NUM_THREADS": "1",
+    }
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(ROOT), json.dumps(scenarios)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
+    expected = digest(tmp_path / "untouched" / "model.safetensors")
+    assert expected != digest(tmp_path / "base" / "model.safetensors")
+    for name in KILLS:
+        folder = tmp_path / name
+        assert digest(folder / "model.safetensors") == expected, name
+        assert json.loads((folder / "training_summary.json").read_text())["steps"] == 7
+        assert not list(folder.glob("*.partial")), name
