@@ -38,7 +38,7 @@ class SpanOptions:
 
     num_anchors: int = 2
     num_positives: int = 2
-    min_length: int = 32
+    min_length: int = 16
     max_length: int = 512
     strategies: tuple[str, ...] = ("overlapping",)
     compatible: bool = False

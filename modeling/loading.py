@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,12 +43,26 @@ def load_masked_lm(name_or_path: str | Path) -> tuple[PreTrainedModel, bool]:
 
     try:
         # A checkpoint saved in half precision is trained in full: optimizer updates would vanish in bf16.
-        model, info = AutoModelForMaskedLM.from_pretrained(
-            str(name_or_path), output_loading_info=True, dtype=torch.float32
-        )
+        with _quiet_loading():
+            model, info = AutoModelForMaskedLM.from_pretrained(
+                str(name_or_path), output_loading_info=True, dtype=torch.float32
+            )
     except (OSError, ValueError) as error:
         raise _not_loadable("masked language model", name_or_path, error) from error
     return model, bool(set(head_parameters(model)) & set(info["missing_keys"]))
+
+
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """Keep back transformers' table of missing and unexpected weights; what matters of it is returned."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _not_loadable(what: str, name_or_path: str | Path, error: Exception) -> InputError:

@@ -76,11 +76,13 @@ class RecipeParser:
             self.hints[field.name] = self._type_hints[field.name]
             self._add_option(groups[owner], field)
 
-    def parse(self, argv: Sequence[str] | None = None) -> tuple[Any, ...]:
+    def parse(self, argv: Sequence[str] | None = None, *, partial: bool = False) -> tuple[Any, ...]:
         """Read the recipe, if the first argument ends in .yaml or .yml, then the command line.
 
         Args:
             argv: The arguments without the program's name; `sys.argv[1:]` by default.
+            partial: Pass over options of other dataclasses. A script whose options take seconds to import can check
+                the others first.
 
         Returns:
             One instance of each dataclass.
@@ -93,9 +95,9 @@ class RecipeParser:
         words = list(sys.argv[1:] if argv is None else argv)
         values: dict[str, Any] = {}
         if words and not words[0].startswith("-") and words[0].lower().endswith((".yaml", ".yml")):
-            values = self._read_recipe(Path(words.pop(0)))
+            values = self._read_recipe(Path(words.pop(0)), partial)
         given, unknown = self._parser.parse_known_args(list(self._normalise(words)))
-        if unknown:
+        if unknown and not partial:
             raise InputError(self._unknown(unknown[0]))
         for name, value in vars(given).items():
             values[name] = self._convert(name, value, place=f"--{name}")
@@ -171,10 +173,12 @@ class RecipeParser:
                     word = name + equals + value
             yield word
 
-    def _read_recipe(self, file: Path) -> dict[str, Any]:
+    def _read_recipe(self, file: Path, partial: bool) -> dict[str, Any]:
         values = {}
         for name, value in read_yaml(file).items():
             if name not in self.hints:
+                if partial:
+                    continue
                 raise InputError(f"unknown key '{name}'{_nearest(str(name), self.hints)}", file=file)
             values[name] = self._convert(name, value, place=f"key '{name}'", file=file)
         return values

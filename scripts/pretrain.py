@@ -14,9 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from command_line import RecipeParser, read_yaml, run
+from command_line import RecipeParser, run
 from corpora.errors import InputError
+from corpora.records import ReadingOptions
+from corpora.sources import find_sources
 from launching import is_main_process, say, warn_about_missing_processes
+from modeling.checkpoint_folder import check_checkpoint
 from pretrain_options import ModelOptions, NotesOptions, ObjectiveOptions
 from run_folder import SUMMARY, check_settings, prepare_run_folder, write_json
 
@@ -33,41 +36,44 @@ class Options:
 
     objective: ObjectiveOptions
     notes: NotesOptions
+    reading: ReadingOptions
     model: ModelOptions
     training: Any
 
 
-def objective_asked_for(argv: list[str]) -> str | None:
-    """Return the objective without reading the other options, whose set depends on it."""
-    for number, word in enumerate(argv):
-        if word == "--objective" and number + 1 < len(argv):
-            return argv[number + 1]
-        if word.startswith("--objective="):
-            return word.split("=", 1)[1]
-    recipe = argv[0] if argv and argv[0].endswith((".yaml", ".yml")) else None
-    return read_yaml(Path(recipe)).get("objective") if recipe else None
+LIGHT_OPTIONS = (ObjectiveOptions, NotesOptions, ReadingOptions, ModelOptions)
+
+
+def check_inputs(argv: list[str]) -> None:
+    """Look whether the files and folders are there, before the trainers are imported, which takes seconds."""
+    _, notes, _, model = RecipeParser(LIGHT_OPTIONS).parse(argv, partial=True)
+    for files in filter(None, (notes.train_file, notes.validation_file)):
+        find_sources(files)
+    if model.model_name_or_path is not None:
+        check_checkpoint(model.model_name_or_path)
 
 
 def parse_options(argv: list[str]) -> Options:
-    """Read the recipe and the command line."""
-    objective = objective_asked_for(argv)
+    """Read the recipe and the command line; the objective decides which options the trainer has."""
+    objective = "declutr"  # for --help: its options include those of masked language modelling
+    if not {"-h", "--help"} & set(argv):
+        objective = RecipeParser(ObjectiveOptions).parse(argv, partial=True)[0].objective
     from trainers import DeclutrArguments, MlmArguments
 
-    arguments = MlmArguments if objective == "mlm" else DeclutrArguments
     parser = RecipeParser(
-        [ObjectiveOptions, NotesOptions, ModelOptions, arguments],
+        [*LIGHT_OPTIONS, MlmArguments if objective == "mlm" else DeclutrArguments],
         description=" ".join(__doc__.split("\n\n")[0].split()),
     )
     return Options(*parser.parse(argv))
 
 
-def read_corpus(notes: NotesOptions, seed: int) -> DatasetDict:
+def read_corpus(notes: NotesOptions, reading: ReadingOptions, seed: int) -> DatasetDict:
     """Read training and validation documents and make sure that no patient is in both."""
     from corpora.loading import check_patients_apart, load_corpus
 
-    corpus = load_corpus(_single(notes.train_file), notes.columns())
+    corpus = load_corpus(_single(notes.train_file), notes.columns(), reading)
     if notes.validation_file is not None:
-        validation = load_corpus(_single(notes.validation_file), notes.columns())
+        validation = load_corpus(_single(notes.validation_file), notes.columns(), reading)
         corpus["validation"] = validation["validation" if "validation" in validation else "train"]
     if "train" not in corpus:
         raise InputError("there is no split called 'train'", file=notes.train_file[0])
@@ -203,6 +209,7 @@ def run_settings(options: Options, corpus: DatasetDict) -> dict[str, Any]:
     return {
         **asdict(options.objective),
         **asdict(options.notes),
+        **asdict(options.reading),
         **asdict(options.model),
         **options.training.to_dict(),
         "documents": {name: corpus_digest(split) for name, split in corpus.items()},
@@ -212,18 +219,19 @@ def run_settings(options: Options, corpus: DatasetDict) -> dict[str, Any]:
 def main(argv: list[str]) -> int:
     """Run the script."""
     started = time.time()
+    if not {"-h", "--help"} & set(argv):
+        check_inputs(argv)
     options = parse_options(argv)
     training = options.training
-    folder = Path(training.output_dir)
-    if options.model.model_name_or_path is not None:
-        from modeling.checkpoint_folder import check_checkpoint
+    from transformers.utils import logging
 
-        check_checkpoint(options.model.model_name_or_path)
+    logging.disable_progress_bar()  # of reading and writing weights; the Trainer's own stays
+    folder = Path(training.output_dir)
     warn_about_missing_processes(training.world_size)
     with training.main_process_first(local=False):
         if is_main_process():
             prepare_run_folder(folder, restart=options.objective.restart)
-        corpus = read_corpus(options.notes, training.seed)
+        corpus = read_corpus(options.notes, options.reading, training.seed)
         check_settings(folder, run_settings(options, corpus))
     if (folder / SUMMARY).is_file():
         say(f"{folder} is finished already; pass --restart to train it anew")

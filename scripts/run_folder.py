@@ -63,18 +63,22 @@ def prepare_run_folder(folder: Path, *, restart: bool) -> None:
 def check_settings(folder: Path, settings: dict[str, Any]) -> None:
     """Compare with the settings of an earlier run in the folder, and store them when there is none.
 
+    A run that stopped before its first checkpoint binds nobody: its settings give way, and its tokenizer goes.
+
     Raises:
         InputError: The folder holds a run with other settings.
     """
     kept = {name: value for name, value in settings.items() if name not in FREE_SETTINGS}
     kept = json.loads(json.dumps(kept, sort_keys=True, default=str))
     path = folder / SETTINGS
-    if not path.is_file():
-        write_json(path, kept)
-        return
-    earlier = json.loads(path.read_text(encoding="utf-8"))
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     changed = sorted(name for name in kept.keys() | earlier.keys() if kept.get(name) != earlier.get(name))
-    if changed:
+    if not changed:
+        return
+    if not any(folder.glob("checkpoint-*")) and not (folder / SUMMARY).is_file():
+        shutil.rmtree(folder / "tokenizer", ignore_errors=True)
+        write_json(path, kept)
+    else:
         raise InputError(
             f"holds a run with other settings ({', '.join(changed[:5])}{', ...' if len(changed) > 5 else ''})",
             file=folder,

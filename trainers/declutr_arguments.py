@@ -21,7 +21,7 @@ class DeclutrArguments(AdaptationArguments):
 
     num_anchors: int = field(default=2, metadata={"help": "Anchor spans a document."})
     num_positives: int = field(default=2, metadata={"help": "Positive spans an anchor."})
-    min_span_length: int = field(default=32, metadata={"help": "Shortest span in tokens."})
+    min_span_length: int = field(default=16, metadata={"help": "Shortest span in tokens."})
     max_span_length: int = field(default=256, metadata={"help": "Longest span in tokens, special tokens not counted."})
     positive_strategy: list[str] = field(
         default_factory=lambda: ["overlapping"],
