@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING
 from corpora.errors import InputError
 from modeling.window import OFFSET_POSITIONS
 
+# What the architectures call the dropout of hidden states and of attention.
+DROPOUTS = (
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "dropout",
+    "attention_dropout",
+    "embedding_dropout",
+    "mlp_dropout",
+)
+
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -24,6 +34,7 @@ class EncoderSize:
         num_attention_heads: Attention heads a layer; must divide `hidden_size`.
         intermediate_size: Width of the feed-forward layer; four times `hidden_size` when not given.
         window: Longest input in tokens, special tokens included.
+        dropout: Dropout of hidden states and attention; 0 is faster and does no harm to a small model seen once.
     """
 
     hidden_size: int = 256
@@ -31,6 +42,7 @@ class EncoderSize:
     num_attention_heads: int = 4
     intermediate_size: int | None = None
     window: int = 512
+    dropout: float = 0.1
 
 
 def _batches(documents: Dataset, size: int = 1000) -> Iterator[list[str]]:
@@ -102,7 +114,11 @@ def scratch_config(model_type: str, size: EncoderSize, tokenizer: PreTrainedToke
         settings["hidden_dim"] = settings.pop("intermediate_size")
     if model_type == "electra":
         settings["embedding_size"] = size.hidden_size
-    return config_class(**{renamed.get(name, name): value for name, value in settings.items()})
+    config = config_class(**{renamed.get(name, name): value for name, value in settings.items()})
+    for name in DROPOUTS:
+        if hasattr(config, name):
+            setattr(config, name, size.dropout)
+    return config
 
 
 def untrained_model(config: PretrainedConfig) -> PreTrainedModel:

@@ -115,6 +115,7 @@ def build_model(
             options.num_attention_heads,
             options.intermediate_size,
             options.window,
+            options.dropout,
         )
         model, head_untrained = untrained_model(scratch_config(options.config_name, size, tokenizer)), False
     if options.lora_rank:

@@ -87,6 +87,7 @@ class ModelOptions:
         metadata={"help": "From scratch: width of the feed-forward layer; 4 x hidden_size when not given."},
     )
     window: int = field(default=512, metadata={"help": "From scratch: longest input in tokens."})
+    dropout: float = field(default=0.1, metadata={"help": "From scratch: dropout of hidden states and attention."})
     tokenizer_name: str | None = field(default=None, metadata={"help": "From scratch: tokenizer folder or Hub id."})
     train_tokenizer: bool = field(
         default=False, metadata={"help": "From scratch: train a byte-level BPE on the training notes."}

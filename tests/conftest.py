@@ -147,10 +147,7 @@ def make_model(bert_tokenizer, roberta_tokenizer):
 
     def make(family="bert", dropout=0.0, window=64):
         tokenizer = roberta_tokenizer if family in ("roberta", "modernbert") else bert_tokenizer
-        config = scratch_config(family, EncoderSize(16, 2, 2, 32, window), tokenizer)
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
-            if hasattr(config, name):
-                setattr(config, name, dropout)
+        config = scratch_config(family, EncoderSize(16, 2, 2, 32, window, dropout), tokenizer)
         set_seed(0)
         return untrained_model(config), tokenizer
 

@@ -72,7 +72,7 @@ class DeclutrTrainer(AdaptationTrainer):
                 parameter.requires_grad_(False)
 
     def loss_terms(self, model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[LossTerm]:
-        """Return the contrastive and the masked-LM term."""
+        """Return the contrastive term and, unless its weight is zero, the masked-LM term."""
         hidden, logits = self.forward(model, inputs)
         embeddings = pool(hidden, inputs["attention_mask"], self.args.pooling)
         if model.training:
@@ -91,10 +91,10 @@ class DeclutrTrainer(AdaptationTrainer):
         self.record("alignment", alignment * len(anchors), len(anchors))
         if len(anchors) > 1:
             self.record("uniformity", uniformity * len(anchors), len(anchors))
-        return [
-            LossTerm("contrastive", self.args.contrastive_weight, losses.sum(), len(losses), over_step=False),
-            self.masked_lm_term(logits, inputs["labels"], self.args.mlm_weight),
-        ]
+        terms = [LossTerm("contrastive", self.args.contrastive_weight, losses.sum(), len(losses), over_step=False)]
+        if self.args.mlm_weight:
+            terms.append(self.masked_lm_term(logits, inputs["labels"], self.args.mlm_weight))
+        return terms
 
     def term_weights(self) -> dict[str, float]:
         """Return the weights of both terms."""
