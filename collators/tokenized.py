@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xxhash
 
-from collators.special_tokens import special_token_affixes
+from collators.special_tokens import special_token_affixes, token_ids
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -25,14 +25,7 @@ def stable_key(text: str) -> int:
 
 
 def _tokenize_batch(batch: Mapping[str, list[Any]], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[Any]]:
-    encoded = tokenizer(
-        batch["text"],
-        add_special_tokens=False,
-        truncation=False,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-        verbose=False,
-    )["input_ids"]
+    encoded = token_ids(tokenizer, batch["text"])
     documents = batch["document_id"]
     # A document without a patient is its own patient.
     patients = batch["patient_id"] if "patient_id" in batch else [None] * len(documents)

@@ -13,6 +13,7 @@ import numpy as np
 from corpora.errors import InputError
 from modeling.checkpoint_folder import check_checkpoint
 from modeling.document_windows import Window, batches_by_length, cut_windows
+from modeling.loading import quiet_loading
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -105,7 +106,8 @@ class DocumentEncoder:
         from sentence_transformers import SentenceTransformer
 
         try:
-            model = SentenceTransformer(str(folder), device=device, local_files_only=local is not None)
+            with quiet_loading():
+                model = SentenceTransformer(str(folder), device=device, local_files_only=local is not None)
         except (OSError, ValueError, ImportError, LookupError) as error:
             reason = " ".join(str(error).split(". ")[0].split())[:200]
             raise InputError(f"the checkpoint cannot be loaded ({reason})", file=str(folder)) from error
@@ -204,14 +206,9 @@ class DocumentEncoder:
         return nullcontext()
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        return self.tokenizer(
-            [self._clean(text) for text in texts],
-            add_special_tokens=False,
-            truncation=False,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            verbose=False,
-        )["input_ids"]
+        from collators.special_tokens import token_ids
+
+        return token_ids(self.tokenizer, [self._clean(text) for text in texts])
 
 
 def _window_length(model: SentenceTransformer, asked: int | None) -> int:

@@ -43,7 +43,7 @@ def load_masked_lm(name_or_path: str | Path) -> tuple[PreTrainedModel, bool]:
 
     try:
         # A checkpoint saved in half precision is trained in full: optimizer updates would vanish in bf16.
-        with _quiet_loading():
+        with quiet_loading():
             model, info = AutoModelForMaskedLM.from_pretrained(
                 str(name_or_path), output_loading_info=True, dtype=torch.float32
             )
@@ -53,7 +53,7 @@ def load_masked_lm(name_or_path: str | Path) -> tuple[PreTrainedModel, bool]:
 
 
 @contextmanager
-def _quiet_loading() -> Iterator[None]:
+def quiet_loading() -> Iterator[None]:
     """Keep back transformers' table of missing and unexpected weights; what matters of it is returned."""
     from transformers.utils import logging
 

@@ -116,12 +116,13 @@ class RecipeParser:
             name: hint for cls in self.dataclass_types for name, hint in typing.get_type_hints(cls).items()
         }
         for cls in self.dataclass_types:
-            for field in dataclasses.fields(cls):
-                if field.init:
-                    yield (
-                        field,
-                        next(c for c in cls.__mro__ if field.name in inspect.get_annotations(c)),
-                    )
+            owned = [
+                (field, next(c for c in cls.__mro__ if field.name in inspect.get_annotations(c)))
+                for field in dataclasses.fields(cls)
+                if field.init
+            ]
+            # What a class declares itself comes before what it inherits, also in `--help`.
+            yield from sorted(owned, key=lambda pair: cls.__mro__.index(pair[1]))
 
     def _add_option(self, group: argparse._ArgumentGroup, field: dataclasses.Field) -> None:
         hint = self.hints[field.name]

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from column_options import DocumentColumns
 from command_line import RecipeParser, run
 from corpora.columns import NoteColumns
 from corpora.errors import InputError
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 SHARD = 256
 
 
-@dataclass
-class EncodeOptions:
+@dataclass(kw_only=True)
+class EncodeOptions(DocumentColumns):
     """What to encode, and where to."""
 
     _argument_group_name = "Documents"
@@ -46,10 +47,6 @@ class EncodeOptions:
     )
     overwrite: bool = field(default=False, metadata={"help": "Replace an existing output."})
     split: list[str] | None = field(default=None, metadata={"help": "Splits to encode, in this order; all by default."})
-    text_column: str = field(default="text", metadata={"help": "Column of the document."})
-    document_id_column: str | None = field(
-        default=None, metadata={"help": "Column of its id; document_id where there is one, FILE-ROW otherwise."}
-    )
     quiet: bool = field(default=False, metadata={"help": "No progress bars."})
 
 

@@ -21,7 +21,7 @@ from corpora.sources import find_sources
 from launching import is_main_process, say, warn_about_missing_processes
 from modeling.checkpoint_folder import check_checkpoint
 from pretrain_options import ModelOptions, NotesOptions, ObjectiveOptions
-from run_folder import SUMMARY, check_settings, prepare_run_folder, write_json
+from run_folder import SUMMARY, check_settings, prepare_run_folder, remove_if_empty, write_json
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -217,6 +217,16 @@ def run_settings(options: Options, corpus: DatasetDict) -> dict[str, Any]:
     }
 
 
+def quiet_libraries() -> None:
+    """Keep the progress bars that tell a user nothing: of weights always, of datasets in a log file."""
+    import datasets
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+
+
 def main(argv: list[str]) -> int:
     """Run the script."""
     started = time.time()
@@ -224,15 +234,17 @@ def main(argv: list[str]) -> int:
         check_inputs(argv)
     options = parse_options(argv)
     training = options.training
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # of reading and writing weights; the Trainer's own stays
+    quiet_libraries()
     folder = Path(training.output_dir)
     warn_about_missing_processes(training.world_size)
     with training.main_process_first(local=False):
         if is_main_process():
             prepare_run_folder(folder, restart=options.objective.restart)
-        corpus = read_corpus(options.notes, options.reading, training.seed)
+        try:
+            corpus = read_corpus(options.notes, options.reading, training.seed)
+        except InputError:
+            remove_if_empty(folder)
+            raise
         check_settings(folder, run_settings(options, corpus))
     if (folder / SUMMARY).is_file():
         say(f"{folder} is finished already; pass --restart to train it anew")

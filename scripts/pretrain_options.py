@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from column_options import DocumentColumns
 from corpora.columns import NoteColumns
 
 
@@ -25,8 +26,8 @@ class ObjectiveOptions:
     )
 
 
-@dataclass
-class NotesOptions:
+@dataclass(kw_only=True)
+class NotesOptions(DocumentColumns):
     """Where the notes are and how they are read."""
 
     _argument_group_name = "Notes"
@@ -37,8 +38,6 @@ class NotesOptions:
     validation_file: list[str] | None = field(
         default=None, metadata={"help": "The same for validation; a prepared folder holds its own validation split."}
     )
-    text_column: str = field(default="text", metadata={"help": "Column of the note's text."})
-    document_id_column: str | None = field(default=None, metadata={"help": "Column of the note's id."})
     patient_column: str | None = field(default=None, metadata={"help": "Column of the patient's id."})
     category_column: str | None = field(default=None, metadata={"help": "Column of the note's category."})
     max_train_documents: int | None = field(

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from column_options import DocumentColumns
 from command_line import RecipeParser, run
 from corpora.columns import NoteColumns
 from corpora.errors import InputError
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from frozen_probe import LabelledSplit, ProbeRow
 
 
-@dataclass
-class ProbeOptions:
+@dataclass(kw_only=True)
+class ProbeOptions(DocumentColumns):
     """What to probe."""
 
     _argument_group_name = "Probe"
@@ -57,10 +58,6 @@ class ProbeOptions:
     output: str | None = field(default=None, metadata={"help": "JSON file for all scores."})
     overwrite: bool = field(default=False, metadata={"help": "Replace an existing output."})
     markdown: bool = field(default=False, metadata={"help": "Print the table in Markdown."})
-    text_column: str = field(default="text", metadata={"help": "Column of the document."})
-    document_id_column: str | None = field(
-        default=None, metadata={"help": "Column of its id; document_id where there is one, FILE-ROW otherwise."}
-    )
     split_column: str | None = field(
         default=None, metadata={"help": "Column of train, validation or test, in files of notes."}
     )

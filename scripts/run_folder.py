@@ -60,6 +60,12 @@ def prepare_run_folder(folder: Path, *, restart: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
+def remove_if_empty(folder: Path) -> None:
+    """Take back a folder that `prepare_run_folder` made for a run that could not start."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
 def check_settings(folder: Path, settings: dict[str, Any]) -> None:
     """Compare with the settings of an earlier run in the folder, and store them when there is none.
 

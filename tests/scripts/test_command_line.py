@@ -334,3 +334,21 @@ def test_import_is_light():
     scripts = Path(__file__).resolve().parents[2] / "scripts"
     result = subprocess.run([sys.executable, "-c", code], cwd=scripts, capture_output=True, text=True, check=True)
     assert json.loads(result.stdout) == []
+
+
+def test_a_partial_reading_passes_over_options_of_other_classes(tmp_path):
+    file = recipe(tmp_path, "rate: 1e-4\ntemperature: 0.05\n")
+    parser = RecipeParser(Options)
+    (options,) = parser.parse([file, "--steps", "7", "--learning_rate", "3", "--data", "a", "b"], partial=True)
+    assert (options.rate, options.steps, options.data) == (1e-4, 7, ["a", "b"])
+    with pytest.raises(InputError, match="temperature"):
+        parser.parse([file])
+    with pytest.raises(InputError, match="learning_rate"):
+        parser.parse(["--learning_rate", "3"])
+
+
+def test_a_class_shows_its_own_options_before_those_it_inherits(capsys):
+    with pytest.raises(SystemExit):
+        RecipeParser(Options).parse(["--help"])
+    printed = capsys.readouterr().out
+    assert printed.index("\nOwn:") < printed.index("\nInherited:")

@@ -180,6 +180,8 @@ def test_each_fault_is_an_input_error_and_leaves_nothing(base, notes_file, tmp_p
             pretrain.main(options(*recipe, *words, *SMALL))
         assert message in str(error.value) and "\n" not in str(error.value), str(error.value)
         assert not list(tmp_path.glob("out/*.safetensors"))
+        if arguments["--train_file"] != notes_file:
+            assert not (tmp_path / "out").exists()
 
 
 def test_a_fault_is_one_line_and_status_2(run_script, base, notes_file, tmp_path):
