@@ -47,6 +47,9 @@ class AdaptationArguments(TrainingArguments):
     )
     slanted_cut: float = field(default=0.1, metadata={"help": "Share of the steps in which the rate rises."})
     slanted_ratio: float = field(default=32.0, metadata={"help": "Highest rate over lowest."})
+    ddp_find_unused_parameters: bool | None = field(
+        default=False, metadata={"help": "False saves a pass over the graph: every trained parameter gets a gradient."}
+    )
     remove_unused_columns: bool = field(default=False, metadata={"help": "Always false: the collators need them."})
     prediction_loss_only: bool = field(default=True, metadata={"help": "Always true: logits are never gathered."})
 
