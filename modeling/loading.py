@@ -54,15 +54,18 @@ def load_masked_lm(name_or_path: str | Path) -> tuple[PreTrainedModel, bool]:
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Keep back transformers' table of missing and unexpected weights; what matters of it is returned."""
+    """Keep back transformers' table of missing and unexpected weights, and its progress bar of a few milliseconds."""
     from transformers.utils import logging
 
-    before = logging.get_verbosity()
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(before)
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _not_loadable(what: str, name_or_path: str | Path, error: Exception) -> InputError:
