@@ -105,13 +105,13 @@ def signatures(texts: Sequence[str]) -> NDArray[np.uint16]:
     hashes = np.fromiter(
         (value for row in RMinHash.hash_token_sets(words) for value in row), np.uint64, int(lengths.sum())
     )
-    shingles, offsets = _shingles(_mix(hashes), lengths)
+    shingles, offsets = _shingles(mix_bits(hashes), lengths)
     matrix = RMinHash.digest_matrix_from_flat_token_hashes(shingles, offsets, SIGNATURE_SLOTS, _SIGNATURE_SEED)
     values = np.array(matrix.to_rows(), dtype=np.uint64)
-    return (_mix(values) >> np.uint64(48)).astype(np.uint16)
+    return (mix_bits(values) >> np.uint64(48)).astype(np.uint16)
 
 
-def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def mix_bits(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Spread the bits (the finaliser of SplitMix64; Steele, Lea and Flood, 2014)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -131,7 +131,7 @@ def _shingles(words: NDArray[np.uint64], lengths: NDArray[np.int64]) -> tuple[ND
     for position in range(SHINGLE_WORDS):
         inside = first + position < end
         hashes = np.where(inside, hashes * _PRIME + padded[first + position], hashes)
-    return _mix(hashes), offsets
+    return mix_bits(hashes), offsets
 
 
 def bands_for(threshold: float) -> tuple[int, int]:
@@ -185,7 +185,7 @@ def _band_key(matrix: NDArray[np.uint16], band: int, rows: int) -> NDArray[np.ui
     start = (band * rows) % SIGNATURE_SLOTS
     key = np.full(len(matrix), band, np.uint64)
     for slot in range(start, start + rows):
-        key = _mix(key * _PRIME + matrix[:, slot])
+        key = mix_bits(key * _PRIME + matrix[:, slot])
     return key
 
 

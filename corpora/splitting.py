@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.deduplication import connected
+from corpora.deduplication import connected, mix_bits
 from corpora.errors import InputError
 
 SPLITS = ("train", "validation", "test")
@@ -127,10 +127,7 @@ def _draws(units: NDArray[np.int64], n_units: int, keys: NDArray[np.uint64], see
     least = np.full(n_units, np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(least, units, keys)
     salt = hashlib.blake2b(str(seed).encode(), digest_size=8).digest()
-    mixed = least ^ np.frombuffer(salt, np.uint64)[0]
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
+    return mix_bits(least ^ np.frombuffer(salt, np.uint64)[0])
 
 
 def share_warnings(splits: NDArray[np.int8], units: NDArray[np.int64], options: SplitOptions) -> list[str]:

@@ -78,8 +78,7 @@ def main(argv: list[str] | None = None) -> None:
 def _load_documents(options: EncodeOptions, reading: ReadingOptions) -> Dataset:
     from corpora.loading import load_corpus
 
-    source = options.data[0] if len(options.data) == 1 else options.data
-    corpus = load_corpus(source, NoteColumns(options.text_column, options.document_id_column), reading)
+    corpus = load_corpus(options.data, NoteColumns(options.text_column, options.document_id_column), reading)
     splits = options.split or list(corpus)
     if not splits:
         raise InputError("there are no documents", file=options.data[0])

@@ -18,10 +18,11 @@ from command_line import RecipeParser, run
 from corpora.errors import InputError
 from corpora.records import ReadingOptions
 from corpora.sources import find_sources
+from json_files import write_json
 from launching import is_main_process, say, warn_about_missing_processes
 from modeling.checkpoint_folder import check_checkpoint
 from pretrain_options import ModelOptions, NotesOptions, ObjectiveOptions
-from run_folder import SUMMARY, check_settings, prepare_run_folder, remove_if_empty, write_json
+from run_folder import SUMMARY, check_settings, prepare_run_folder, remove_if_empty
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -71,9 +72,9 @@ def read_corpus(notes: NotesOptions, reading: ReadingOptions, seed: int) -> Data
     """Read training and validation documents and make sure that no patient is in both."""
     from corpora.loading import check_patients_apart, load_corpus
 
-    corpus = load_corpus(_single(notes.train_file), notes.columns(), reading)
+    corpus = load_corpus(notes.train_file, notes.columns(), reading)
     if notes.validation_file is not None:
-        validation = load_corpus(_single(notes.validation_file), notes.columns(), reading)
+        validation = load_corpus(notes.validation_file, notes.columns(), reading)
         corpus["validation"] = validation["validation" if "validation" in validation else "train"]
     if "train" not in corpus:
         raise InputError("there is no split called 'train'", file=notes.train_file[0])
@@ -82,10 +83,6 @@ def read_corpus(notes: NotesOptions, reading: ReadingOptions, seed: int) -> Data
     if notes.max_train_documents is not None and notes.max_train_documents < len(corpus["train"]):
         corpus["train"] = corpus["train"].shuffle(seed=seed).select(range(notes.max_train_documents))
     return corpus
-
-
-def _single(files: list[str]) -> str | list[str]:
-    return files[0] if len(files) == 1 else files
 
 
 def build_model(

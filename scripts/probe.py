@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from corpora.errors import InputError
 from corpora.records import ReadingOptions
 from embedding_files import read_embeddings
 from encoder_options import EncoderOptions
+from json_files import write_json
 from modeling.checkpoint_folder import check_checkpoint
 
 if TYPE_CHECKING:
@@ -110,7 +110,8 @@ def main(argv: list[str] | None = None) -> None:
             print(f"probed {label}", file=sys.stderr)
     print(table(rows, markdown=options.markdown))
     if output is not None:
-        _write(
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_json(
             output,
             {
                 "settings": {**asdict(settings), **_choices(options)},
@@ -149,13 +150,6 @@ def _choices(options: ProbeOptions) -> dict[str, Any]:
     return {name: getattr(options, name) for name in names}
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
-
-
 def _splits(options: ProbeOptions, reading: ReadingOptions) -> dict[str, Dataset]:
     """Return the training and the test split, under these two names, without documents that bear no label at all."""
     from corpora.loading import load_corpus
@@ -166,8 +160,7 @@ def _splits(options: ProbeOptions, reading: ReadingOptions) -> dict[str, Dataset
         label_columns=tuple(options.label_columns),
         split_column=options.split_column,
     )
-    source = options.data[0] if len(options.data) == 1 else options.data
-    corpus: DatasetDict = load_corpus(source, columns, reading)
+    corpus: DatasetDict = load_corpus(options.data, columns, reading)
     if options.train_split == options.test_split:
         raise InputError("--train_split and --test_split are the same", remedy="score on other documents")
     for split in (options.train_split, options.test_split):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import InputError
+from json_files import write_json
 
 SETTINGS = "run_settings.json"
 SUMMARY = "training_summary.json"
@@ -90,10 +91,3 @@ def check_settings(folder: Path, settings: dict[str, Any]) -> None:
             file=folder,
             remedy="choose another --output_dir, or pass --restart to delete that run",
         )
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)

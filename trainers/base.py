@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -269,9 +270,7 @@ class AdaptationTrainer(Trainer):
                     target.mkdir(exist_ok=True)
                 else:
                     path.replace(target)
-            for path in sorted((path for path in partial.rglob("*")), reverse=True):
-                path.rmdir()
-            partial.rmdir()
+            shutil.rmtree(partial)  # only empty folders are left in it
         self.accelerator.wait_for_everyone()
 
 
