@@ -1,26 +1,33 @@
 """Collators: tokenised documents in, batches out.
 
 Pure, seeded functions (`spans`, `masking`, `randomness`) stand in front; thin dataclass collators (`MlmCollator`,
-`DeclutrCollator`) behind. This room knows nothing of models and trainers.
+`DeclutrCollator`, `NoteCategoryCollator`) behind. This room knows nothing of models and trainers.
 """
 
+from collators.categories import category_keys, category_targets
+from collators.category_sampler import CategorySampler
 from collators.declutr import DeclutrCollator
 from collators.epochs import EpochDataset
 from collators.masking import MaskingOptions, TokenMasker
 from collators.mlm import MlmCollator
+from collators.note_category import NoteCategoryCollator
 from collators.randomness import document_generator
 from collators.spans import DocumentSpans, SpanOptions, effective_options, sample_spans
 from collators.tokenized import LengthReport, cut_into_rows, keep_long_enough, stable_key, tokenize_documents
 
 __all__ = [
+    "CategorySampler",
     "DeclutrCollator",
     "DocumentSpans",
     "EpochDataset",
     "LengthReport",
     "MaskingOptions",
     "MlmCollator",
+    "NoteCategoryCollator",
     "SpanOptions",
     "TokenMasker",
+    "category_keys",
+    "category_targets",
     "cut_into_rows",
     "document_generator",
     "effective_options",

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 import xxhash
 
+from collators.categories import category_keys, category_targets
 from collators.masking import IGNORE_INDEX, MaskingOptions, TokenMasker
 from collators.padding import pad_rows
 from collators.randomness import document_generator
 from collators.spans import SpanOptions, sample_spans
 from collators.special_tokens import special_token_affixes
+from corpora.category_columns import CategoryColumn
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,7 +35,9 @@ class DeclutrCollator:
     - `positive_rows`: `(N, P)` rows of the positives of each anchor;
     - `document_keys`, `patient_keys`, `content_keys`: `(N,)` int64, equal where the anchors come from one document,
       one patient, or documents of equal text;
-    - `span_keys`: `(2, N)` int64, equal where two anchors (row 0) or two sets of positives (row 1) are the same tokens.
+    - `span_keys`: `(2, N)` int64, equal where two anchors (row 0) or two sets of positives (row 1) are the same tokens;
+    - with metadata columns, `categories` of the anchors' documents by column, as `category_targets` gives them, and
+      `category_keys`: `(N,)` int64, equal where two documents have the same category of the first column.
 
     Args:
         tokenizer: The model's tokenizer.
@@ -42,6 +46,7 @@ class DeclutrCollator:
         clean_anchors: Contrast unmasked copies of the anchors; the original contrasts the masked ones.
         seed: Seed of the run.
         pad_to_multiple_of: Round lengths up to a multiple of this.
+        columns: Metadata columns.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -50,14 +55,15 @@ class DeclutrCollator:
     clean_anchors: bool = False
     seed: int = 0
     pad_to_multiple_of: int | None = None
+    columns: Sequence[CategoryColumn] = ()
 
     def __post_init__(self) -> None:
         self._mask = TokenMasker(self.tokenizer, self.masking) if self.masking is not None else None
         prefix, suffix = special_token_affixes(self.tokenizer)
         self._prefix, self._suffix = np.array(prefix, dtype=np.int64), np.array(suffix, dtype=np.int64)
 
-    def __call__(self, features: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        """Collate documents with keys `input_ids`, `document_id`, `epoch` and the three int64 keys."""
+    def __call__(self, features: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Collate documents with keys `input_ids`, `document_id`, `epoch`, the three int64 keys and the metadata."""
         masked: list[np.ndarray] = []
         labels: list[np.ndarray] = []
         clean: list[np.ndarray] = []
@@ -92,6 +98,11 @@ class DeclutrCollator:
         anchor_labels, _ = pad_rows(labels, IGNORE_INDEX)
         padded_labels[: len(masked), : anchor_labels.shape[1]] = anchor_labels
         first_positive = len(masked) + len(clean)
+        sources = [features[number] for number in origin]
+        metadata: dict[str, Any] = {}
+        if self.columns:
+            metadata["categories"] = category_targets(sources, self.columns)
+            metadata["category_keys"] = category_keys(sources, self.columns[0])
         return {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
@@ -100,9 +111,10 @@ class DeclutrCollator:
             "positive_rows": torch.arange(first_positive, len(input_ids)).view(-1, self.spans.num_positives),
             "span_keys": torch.tensor(span_keys, dtype=torch.int64).T.contiguous(),
             **{
-                name: torch.tensor([features[number][name[:-1]] for number in origin], dtype=torch.int64)
+                name: torch.tensor([source[name[:-1]] for source in sources], dtype=torch.int64)
                 for name in ("document_keys", "patient_keys", "content_keys")
             },
+            **metadata,
         }
 
     def _framed(self, span: np.ndarray) -> np.ndarray:

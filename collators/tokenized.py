@@ -41,19 +41,26 @@ def _tokenize_batch(batch: Mapping[str, list[Any]], tokenizer: PreTrainedTokeniz
     }
 
 
-def tokenize_documents(documents: Dataset, tokenizer: PreTrainedTokenizerBase, num_proc: int | None = None) -> Dataset:
+def tokenize_documents(
+    documents: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    num_proc: int | None = None,
+    *,
+    keep_columns: Sequence[str] = (),
+) -> Dataset:
     """Tokenise each document whole, without special tokens and without truncation.
 
     Args:
         documents: Columns `text`, `document_id`, optionally `patient_id`, `note_category`.
         tokenizer: The model's tokenizer.
         num_proc: Processes; fast tokenizers already use all cores with one.
+        keep_columns: Further metadata columns to carry along.
 
     Returns:
-        Columns `document_id`, `input_ids`, `length`, `note_category` (when given) and three int64 keys:
-        `document_key`, `patient_key`, `content_key` (equal for equal texts). The text itself is left behind.
+        Columns `document_id`, `input_ids`, `length`, `note_category` (when given), those to keep, and three int64
+        keys: `document_key`, `patient_key`, `content_key` (equal for equal texts). The text itself is left behind.
     """
-    keep = {"document_id", "note_category"}
+    keep = {"document_id", "note_category", *keep_columns} - {"text"}
     tokenized = documents.map(
         _tokenize_batch,
         batched=True,

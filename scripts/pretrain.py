@@ -1,4 +1,4 @@
-"""Adapt a language model to notes by masked language modelling or DeCLUTR, or train one from scratch.
+"""Adapt a language model to notes by masked language modelling, DeCLUTR or note category, or train one from scratch.
 
     accelerate launch scripts/pretrain.py recipes/declutr_roberta_base.yaml --train_file NOTES --output_dir MODEL
 
@@ -21,7 +21,7 @@ from corpora.sources import find_sources
 from json_files import write_json
 from launching import is_main_process, say, warn_about_missing_processes
 from modeling.checkpoint_folder import check_checkpoint
-from pretrain_options import ModelOptions, NotesOptions, ObjectiveOptions
+from pretrain_options import ModelOptions, NotesOptions, ObjectiveOptions, RowOptions
 from run_folder import SUMMARY, check_settings, prepare_run_folder, remove_if_empty
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Options:
     reading: ReadingOptions
     model: ModelOptions
     training: Any
+    rows: RowOptions | None = None
 
 
 LIGHT_OPTIONS = (ObjectiveOptions, NotesOptions, ReadingOptions, ModelOptions)
@@ -56,32 +57,43 @@ def check_inputs(argv: list[str]) -> None:
 
 def parse_options(argv: list[str]) -> Options:
     """Read the recipe and the command line; the objective decides which options the trainer has."""
-    objective = "declutr"  # for --help: its options include those of masked language modelling
-    if not {"-h", "--help"} & set(argv):
-        objective = RecipeParser(ObjectiveOptions).parse(argv, partial=True)[0].objective
-    from trainers import DeclutrArguments, MlmArguments
+    words = [word for word in argv if word not in ("-h", "--help")]
+    try:
+        objective = RecipeParser(ObjectiveOptions).parse(words, partial=True)[0].objective
+    except InputError:
+        if words == argv:
+            raise
+        objective = "declutr"  # what --help shows without an objective
+    from trainers import DeclutrArguments, MlmArguments, NoteCategoryArguments
 
+    arguments = {"mlm": MlmArguments, "declutr": DeclutrArguments, "note_category": NoteCategoryArguments}[objective]
     parser = RecipeParser(
-        [*LIGHT_OPTIONS, MlmArguments if objective == "mlm" else DeclutrArguments],
+        [*LIGHT_OPTIONS, arguments, *([RowOptions] if objective == "mlm" else [])],
         description=" ".join(__doc__.split("\n\n")[0].split()),
     )
     return Options(*parser.parse(argv))
 
 
-def read_corpus(notes: NotesOptions, reading: ReadingOptions, seed: int) -> DatasetDict:
+def metadata_names(training: Any) -> list[str]:
+    """Return the metadata columns that the objective reads."""
+    return list(getattr(training, "category_columns", ()))
+
+
+def read_corpus(notes: NotesOptions, reading: ReadingOptions, training: Any) -> DatasetDict:
     """Read training and validation documents and make sure that no patient is in both."""
     from corpora.loading import check_patients_apart, load_corpus
 
-    corpus = load_corpus(notes.train_file, notes.columns(), reading)
+    columns = notes.columns(metadata_names(training))
+    corpus = load_corpus(notes.train_file, columns, reading)
     if notes.validation_file is not None:
-        validation = load_corpus(notes.validation_file, notes.columns(), reading)
+        validation = load_corpus(notes.validation_file, columns, reading)
         corpus["validation"] = validation["validation" if "validation" in validation else "train"]
     if "train" not in corpus:
         raise InputError("there is no split called 'train'", file=notes.train_file[0])
     corpus = type(corpus)({name: corpus[name] for name in ("train", "validation") if name in corpus})
     check_patients_apart(corpus)
     if notes.max_train_documents is not None and notes.max_train_documents < len(corpus["train"]):
-        corpus["train"] = corpus["train"].shuffle(seed=seed).select(range(notes.max_train_documents))
+        corpus["train"] = corpus["train"].shuffle(seed=training.seed).select(range(notes.max_train_documents))
     return corpus
 
 
@@ -130,7 +142,11 @@ def tokenize(
     from modeling.masked_positions import inner_model
     from modeling.window import model_window
 
-    tokenized = {name: tokenize_documents(split, tokenizer) for name, split in corpus.items()}
+    metadata = metadata_names(options.training)
+    tokenized = {name: tokenize_documents(split, tokenizer, keep_columns=metadata) for name, split in corpus.items()}
+    if options.objective.objective == "note_category":
+        kept = {name: keep_long_enough(split, 1)[0] for name, split in tokenized.items()}
+        return kept, {name: {"documents": len(corpus[name]), "read": len(split)} for name, split in kept.items()}
     if options.objective.objective == "declutr":
         spans = options.training.span_options()
         kept, counts = {}, {}
@@ -147,13 +163,13 @@ def tokenize(
                 )
         return kept, counts
     window = model_window(inner_model(model).config)
-    length = options.notes.max_length or min(window, 512)
+    length = options.rows.max_length or min(window, 512)
     if length > window:
         raise InputError(
             f"--max_length {length} exceeds the model's window of {window}", remedy=f"set it to {window} or less"
         )
     rows = {
-        name: cut_into_rows(split, tokenizer, length, concatenate=options.notes.concatenate_documents)
+        name: cut_into_rows(split, tokenizer, length, concatenate=options.rows.concatenate_documents)
         for name, split in tokenized.items()
     }
     return rows, {name: {"documents": len(corpus[name]), "rows": len(split)} for name, split in rows.items()}
@@ -164,6 +180,9 @@ def print_counts(counts: dict[str, Any]) -> None:
     for name, numbers in counts.items():
         if "rows" in numbers:
             say(f"{name}: {numbers['documents']:,} documents in {numbers['rows']:,} rows")
+            continue
+        if "read" in numbers:
+            say(f"{name}: {numbers['read']:,} documents")
             continue
         say(
             f"{name}: {numbers['kept']:,} of {numbers['documents']:,} documents are long enough for spans "
@@ -182,7 +201,7 @@ def build_trainer(
     head_untrained: bool,
 ) -> AdaptationTrainer:
     """Return the trainer of the objective."""
-    from trainers import DeclutrTrainer, MlmTrainer
+    from trainers import DeclutrTrainer, MlmTrainer, NoteCategoryTrainer
 
     training = options.training
     if training.head_warmup_steps is None:
@@ -190,14 +209,28 @@ def build_trainer(
         training.head_warmup_steps = 0.1 if head_untrained and getattr(training, "mlm_weight", 1.0) else 0
         if training.head_warmup_steps:
             say("the checkpoint has no masked-LM head: a new one is trained alone for the first tenth of the steps")
-    trainer_class = {"mlm": MlmTrainer, "declutr": DeclutrTrainer}[options.objective.objective]
-    return trainer_class(
+    trainers = {"mlm": MlmTrainer, "declutr": DeclutrTrainer, "note_category": NoteCategoryTrainer}
+    return trainers[options.objective.objective](
         model,
         training,
         processing_class=tokenizer,
         train_dataset=datasets["train"],
         eval_dataset=datasets.get("validation"),
     )
+
+
+def print_categories(trainer: AdaptationTrainer) -> dict[str, dict[str, int]]:
+    """Print the metadata columns and how many training documents have each category; return the numbers."""
+    found = {}
+    for column in getattr(trainer, "columns", ()):
+        found[column.name] = dict(zip(column.labels, column.counts, strict=True))
+        say(f"{column.name}: {len(column.labels)} categories{' (several a document)' if column.multi_label else ''}")
+        ranked = sorted(found[column.name].items(), key=lambda item: -item[1])
+        for label, count in ranked[:12]:
+            say(f"    {label[:28]:<28} {count:>9,}")
+        if len(ranked) > 12:
+            say(f"    {f'{len(ranked) - 12} more':<28} {sum(count for _, count in ranked[12:]):>9,}")
+    return found
 
 
 def run_settings(options: Options, corpus: DatasetDict) -> dict[str, Any]:
@@ -209,6 +242,7 @@ def run_settings(options: Options, corpus: DatasetDict) -> dict[str, Any]:
         **asdict(options.notes),
         **asdict(options.reading),
         **asdict(options.model),
+        **(asdict(options.rows) if options.rows else {}),
         **options.training.to_dict(),
         "documents": {name: corpus_digest(split) for name, split in corpus.items()},
     }
@@ -238,7 +272,7 @@ def main(argv: list[str]) -> int:
         if is_main_process():
             prepare_run_folder(folder, restart=options.objective.restart)
         try:
-            corpus = read_corpus(options.notes, options.reading, training.seed)
+            corpus = read_corpus(options.notes, options.reading, training)
         except InputError:
             remove_if_empty(folder)
             raise
@@ -256,6 +290,7 @@ def main(argv: list[str]) -> int:
     print_counts(counts)
     say(describe_size(model))
     trainer = build_trainer(options, model, tokenizer, datasets, head_untrained)
+    categories = print_categories(trainer)
     checkpoint = last_complete_checkpoint(folder)
     if checkpoint is not None:
         say(f"resuming from {checkpoint.name}")
@@ -263,7 +298,8 @@ def main(argv: list[str]) -> int:
     metrics = trainer.evaluate() if trainer.eval_dataset is not None else {}
     trainer.export(folder)
     if is_main_process():
-        write_json(folder / SUMMARY, summary(options, trainer, counts, {**result.metrics, **metrics}, started))
+        facts = summary(options, trainer, counts, {**result.metrics, **metrics}, started)
+        write_json(folder / SUMMARY, {**facts, "categories": categories} if categories else facts)
     say(f"\nmodel: {folder}")
     for name in sorted(metrics):
         if not name.endswith(("_runtime", "_per_second", "epoch")):

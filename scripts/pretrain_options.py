@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from column_options import DocumentColumns
-from corpora.columns import NoteColumns
+from corpora.columns import STANDARD_COLUMNS, NoteColumns
 
 
 @dataclass
@@ -15,8 +16,11 @@ class ObjectiveOptions:
 
     _argument_group_name = "Objective"
 
-    objective: Literal["mlm", "declutr"] = field(
-        metadata={"help": "mlm: masked language modelling; declutr: contrastive on spans, with masked LM beside it."}
+    objective: Literal["mlm", "declutr", "note_category"] = field(
+        metadata={
+            "help": "mlm: masked language modelling; declutr: contrastive on spans; note_category: document metadata; "
+            "the last two with masked LM beside, declutr with metadata too. --help after it shows its options."
+        }
     )
     restart: bool = field(
         default=False,
@@ -43,22 +47,31 @@ class NotesOptions(DocumentColumns):
     max_train_documents: int | None = field(
         default=None, metadata={"help": "Train on so many documents only, drawn by the seed."}
     )
-    max_length: int | None = field(
-        default=None, metadata={"help": "mlm: tokens a row; the model's window, at most 512, when not given."}
-    )
-    concatenate_documents: bool = field(
-        default=True,
-        metadata={"help": "mlm: lay documents end to end and cut blocks; otherwise one document a row, long ones cut."},
-    )
 
-    def columns(self) -> NoteColumns:
-        """Return the names of the columns."""
+    def columns(self, metadata: Sequence[str] = ()) -> NoteColumns:
+        """Return the names of the columns, with those of further metadata."""
         return NoteColumns(
+            label_columns=tuple(name for name in metadata if name not in STANDARD_COLUMNS),
             text_column=self.text_column,
             document_id_column=self.document_id_column,
             patient_column=self.patient_column,
             category_column=self.category_column,
         )
+
+
+@dataclass
+class RowOptions:
+    """How documents become rows of tokens for masked language modelling."""
+
+    _argument_group_name = "Rows"
+
+    max_length: int | None = field(
+        default=None, metadata={"help": "Tokens a row; the model's window, at most 512, when not given."}
+    )
+    concatenate_documents: bool = field(
+        default=True,
+        metadata={"help": "Lay documents end to end and cut blocks; otherwise one document a row, long ones cut."},
+    )
 
 
 @dataclass

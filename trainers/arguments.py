@@ -34,12 +34,12 @@ class AdaptationArguments(TrainingArguments):
     head_warmup_steps: float | None = field(
         default=None,
         metadata={
-            "help": "Train only the masked-LM head for so many steps first (below 1: a share of the run), so that an "
-            "untrained head settles. pretrain.py takes 0.1 when the checkpoint has no head."
+            "help": "Train only the heads for so many steps first (below 1: a share of the run), so that an untrained "
+            "one settles. pretrain.py takes 0.1 when the checkpoint has no masked-LM head."
         },
     )
     head_learning_rate: float | None = field(
-        default=None, metadata={"help": "Learning rate of the masked-LM head; the encoder's when not given."}
+        default=None, metadata={"help": "Learning rate of the heads; the encoder's when not given."}
     )
     slanted_triangular: bool = field(
         default=False,

@@ -43,8 +43,9 @@ class LossTerm:
         weight: Its weight in the total.
         total: Sum over the items of this process's micro-batch.
         count: How many items.
-        over_step: True: the mean runs over all items of an optimizer step (all micro-batches and processes), so that
-            gradient accumulation 8 x 1 equals 1 x 8. False: each micro-batch has its own mean, and those are averaged.
+        over_step: True: the mean runs over all items of an optimizer step (all micro-batches and processes; their
+            number comes from `count_items`, or is that of the labels), so that gradient accumulation 8 x 1 equals
+            1 x 8. False: each micro-batch has its own mean, and those are averaged.
     """
 
     name: str
@@ -90,6 +91,7 @@ class AdaptationTrainer(Trainer):
                 remedy="start with `accelerate launch --multi_gpu`, or set CUDA_VISIBLE_DEVICES to one of them",
             )
         self._train_meter, self._eval_meter, self._throughput = MeanMeter(), MeanMeter(), Throughput()
+        self._step_items: dict[str, torch.Tensor] = {}
         super().__init__(
             model=model,
             args=args,
@@ -126,6 +128,13 @@ class AdaptationTrainer(Trainer):
     @abstractmethod
     def loss_terms(self, model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[LossTerm]:
         """Return the terms of the objective on one micro-batch."""
+
+    def count_items(self, batch: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+        """Return the items of a micro-batch for terms whose mean runs over a step, by the term's name.
+
+        A term that is not named is divided by the number of labels of the step.
+        """
+        return {}
 
     def masked_lm_term(self, logits: torch.Tensor, labels: torch.Tensor, weight: float = 1.0) -> LossTerm:
         """Return the masked-LM term from the logits at the masked positions.
@@ -166,16 +175,27 @@ class AdaptationTrainer(Trainer):
         loss = torch.zeros((), device=self.args.device)
         for term in self.loss_terms(model, inputs):
             self.record(f"{term.name}_loss", term.total, term.count)
-            if term.over_step and training and num_items_in_batch is not None:
+            items = self._step_items.get(term.name, num_items_in_batch)
+            if term.over_step and training and items is not None:
                 # Gradients are averaged over processes afterwards, so each one's share is scaled up.
                 scale = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
-                value = term.total * scale / torch.as_tensor(num_items_in_batch).clamp(min=1)
+                value = term.total * scale / torch.as_tensor(items).clamp(min=1)
             else:
                 value = term.total / max(1, term.count)
                 if training:
                     value = value / self.current_gradient_accumulation_steps
             loss = loss + term.weight * value
         return (loss, {"loss": loss}) if return_outputs else loss
+
+    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> torch.Tensor | int | None:
+        """Count the items of a step: labels, as `Trainer` does, and those of `count_items`."""
+        counts = [self.count_items(batch) for batch in batch_samples]
+        if counts and counts[0]:
+            totals = torch.stack([sum(one[name] for one in counts) for name in counts[0]]).to(device)
+            if self.args.average_tokens_across_devices:
+                totals = self.accelerator.reduce(totals, reduction="sum")
+            self._step_items = dict(zip(counts[0], totals, strict=True))
+        return super()._get_num_items_in_batch(batch_samples, device)
 
     # ---- logs and metrics ----
 

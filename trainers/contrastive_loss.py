@@ -30,6 +30,8 @@ def pair_relations(
     span_keys: torch.Tensor,
     same_document: str = "hard_negative",
     same_patient: str = "hard_negative",
+    category_keys: torch.Tensor | None = None,
+    same_category: str = "negative",
 ) -> PairRelations:
     """Decide for each pair of vectors whether it is positive, negative or left out.
 
@@ -45,11 +47,14 @@ def pair_relations(
         same_document: What other spans of the same document are: `hard_negative` (the original), `ignore` or
             `positive`.
         same_patient: The same for spans of other documents of the same patient.
+        category_keys: `(N,)` equal where two anchors come from documents of one category; None for no categories.
+        same_category: What spans of other patients' documents of the same category are: `negative` (as any other),
+            `ignore` or `positive`.
 
     Raises:
         ValueError: A policy is unknown.
     """
-    for policy in (same_document, same_patient):
+    for policy in (same_document, same_patient, same_category.replace("negative", "hard_negative", 1)):
         if policy not in POLICIES:
             raise ValueError(f"unknown policy {policy!r}, choose from {', '.join(POLICIES)}")
     count = len(document_keys)
@@ -69,7 +74,10 @@ def pair_relations(
     duplicate |= equal(content_keys) & ~document
 
     positive, excluded = pair.clone(), own | duplicate
-    for related, policy in ((document, same_document), (patient, same_patient)):
+    groups = [(document, same_document), (patient, same_patient)]
+    if category_keys is not None:
+        groups.append((equal(category_keys) & ~document & ~patient, same_category))
+    for related, policy in groups:
         if policy == "ignore":
             excluded |= related
         elif policy == "positive":
@@ -84,7 +92,7 @@ def nt_xent(vectors: torch.Tensor, relations: PairRelations, temperature: float)
     With s the cosine similarity over the temperature, P(i) the positives and D(i) all vectors not excluded,
     `loss_i = -1/|P(i)| * sum_{p in P(i)} log( exp(s_ip) / sum_{k in D(i)} exp(s_ik) )`, in fp32. With one positive a
     row this is NT-Xent (Chen et al. 2020, equation 1; Giorgi et al. 2021, equations 4 and 5); with several it is the
-    outer form of SupCon (Khosla et al. 2020, equation 2).
+    outer form of SupCon (Khosla et al. 2020, equation 2). A vector without a positive has the loss 0.
 
     Args:
         vectors: `(2N, hidden)`, of any length.
@@ -97,11 +105,13 @@ def nt_xent(vectors: torch.Tensor, relations: PairRelations, temperature: float)
     precise = vectors.double() if vectors.dtype == torch.float64 else vectors.float()
     with torch.autocast(vectors.device.type, enabled=False):
         unit = F.normalize(precise, dim=1)
-        similarity = (unit @ unit.T / temperature).masked_fill(relations.excluded, -torch.inf)
+        # A row with nothing left would give a gradient that is not a number; it has no positive, so its loss is 0.
+        excluded = relations.excluded & ~relations.excluded.all(1, keepdim=True)
+        similarity = (unit @ unit.T / temperature).masked_fill(excluded, -torch.inf)
         log_denominator = similarity.logsumexp(dim=1, keepdim=True)
         # Excluded entries are -inf; replaced before the sum, because -inf times zero is not a number.
         log_share = (similarity - log_denominator).masked_fill(~relations.positive, 0.0)
-        losses = -log_share.sum(1) / relations.positive.sum(1)
+        losses = -log_share.sum(1) / relations.positive.sum(1).clamp(min=1)
     hits = relations.positive.gather(1, similarity.argmax(1, keepdim=True)).squeeze(1)
     return losses, hits
 

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from collators.spans import SpanOptions
-from trainers.arguments import AdaptationArguments
+from trainers.metadata_arguments import MetadataArguments
 
 
 @dataclass
-class DeclutrArguments(AdaptationArguments):
-    """Arguments of `DeclutrTrainer`: `L = contrastive_weight * L_c + mlm_weight * L_mlm`.
+class DeclutrArguments(MetadataArguments):
+    """Arguments of `DeclutrTrainer`.
+
+    `L = contrastive_weight * L_c + mlm_weight * L_mlm`, and `+ category_weight * L_category` with `category_columns`.
 
     Raises:
         ValueError: A value is out of range.
@@ -41,9 +43,19 @@ class DeclutrArguments(AdaptationArguments):
     same_patient: Literal["hard_negative", "ignore", "positive"] = field(
         default="hard_negative", metadata={"help": "What spans of other documents of the same patient are."}
     )
+    same_category: Literal["negative", "ignore", "positive"] = field(
+        default="negative",
+        metadata={"help": "What spans of other patients are whose document has the same (first) category."},
+    )
+    one_category_batches: bool = field(
+        default=False,
+        metadata={"help": "Harder negatives: the documents of a batch are of one category, of the first column."},
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if (self.same_category != "negative" or self.one_category_batches) and not self.category_columns:
+            raise ValueError("same_category and one_category_batches need category_columns")
         if isinstance(self.positive_strategy, str):
             self.positive_strategy = [self.positive_strategy]
         self.span_options()  # checks lengths and strategies

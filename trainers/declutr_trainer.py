@@ -1,8 +1,8 @@
-"""DeCLUTR: contrastive learning on spans of documents, with masked language modelling beside it."""
+"""DeCLUTR: contrastive learning on spans of documents, with masked language modelling and metadata beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,18 +11,23 @@ from transformers import PreTrainedTokenizerBase
 
 from collators.declutr import DeclutrCollator
 from collators.special_tokens import special_token_affixes
+from corpora.category_columns import CategoryColumn
 from corpora.errors import InputError
 from modeling.masked_positions import inner_model
 from modeling.pooling import pool
 from modeling.window import model_window
-from trainers.base import AdaptationTrainer, LossTerm
+from trainers.base import LossTerm
 from trainers.contrastive_loss import alignment_uniformity, nt_xent, pair_relations
 from trainers.declutr_arguments import DeclutrArguments
 from trainers.gathering import gather_rows
+from trainers.metadata_trainer import MetadataTrainer, metadata_columns
 
 
-class DeclutrTrainer(AdaptationTrainer):
+class DeclutrTrainer(MetadataTrainer):
     """Adapts an encoder by `L = contrastive_weight * L_c + mlm_weight * L_mlm` (Giorgi et al. 2021).
+
+    With `category_columns` the loss of `MetadataTrainer` comes on top: it reads the embeddings of the anchors, or with
+    `category_view="clean"` of the (unmasked) positives.
 
     Anchors and positives pass the encoder in one merged forward. The positives' embeddings of an anchor are averaged
     before the cosine. Embeddings of all processes stand in one contrastive batch, with the gradient of the whole.
@@ -39,7 +44,9 @@ class DeclutrTrainer(AdaptationTrainer):
         args: `DeclutrArguments`.
         processing_class: The model's tokenizer.
         data_collator: A `DeclutrCollator` from the arguments when not given.
-        kwargs: As in `AdaptationTrainer`; datasets come from `tokenize_documents` and `keep_long_enough`.
+        train_dataset: From `tokenize_documents` and `keep_long_enough`, with the metadata columns if any.
+        columns: Found in `train_dataset` when not given.
+        kwargs: As in `MetadataTrainer`.
 
     Raises:
         InputError: The longest span does not fit the model's window.
@@ -51,9 +58,13 @@ class DeclutrTrainer(AdaptationTrainer):
         args: DeclutrArguments | None = None,
         processing_class: PreTrainedTokenizerBase | None = None,
         data_collator: DeclutrCollator | None = None,
+        train_dataset: Any = None,
+        columns: Sequence[CategoryColumn] | None = None,
         **kwargs: Any,
     ) -> None:
         args = args if args is not None else DeclutrArguments()
+        if columns is None:
+            columns = metadata_columns(args, train_dataset)
         if data_collator is None and processing_class is not None:
             data_collator = DeclutrCollator(
                 processing_class,
@@ -62,14 +73,15 @@ class DeclutrTrainer(AdaptationTrainer):
                 clean_anchors=args.clean_anchors,
                 seed=args.seed,
                 pad_to_multiple_of=args.pad_to_multiple_of,
+                columns=columns,
             )
         if model is not None and processing_class is not None:
             check_span_fits(inner_model(model), processing_class, args.max_span_length)
-        super().__init__(model, args, processing_class, data_collator=data_collator, **kwargs)
+        super().__init__(
+            model, args, processing_class, columns, data_collator=data_collator, train_dataset=train_dataset, **kwargs
+        )
         if not args.mlm_weight:
-            # Without a masked-LM loss the head gets no gradient; left trainable, weight decay would wear it away.
-            for parameter in self._head_parameters():
-                parameter.requires_grad_(False)
+            self.freeze_masked_lm_head()
 
     def loss_terms(self, model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[LossTerm]:
         """Return the contrastive term and, unless its weight is zero, the masked-LM term."""
@@ -83,7 +95,10 @@ class DeclutrTrainer(AdaptationTrainer):
             gather_rows(inputs[name], self.accelerator) for name in ("document_keys", "patient_keys", "content_keys")
         ]
         span_keys = gather_rows(inputs["span_keys"].T, self.accelerator).T
-        relations = pair_relations(*keys, span_keys, self.args.same_document, self.args.same_patient)
+        category_keys = gather_rows(inputs["category_keys"], self.accelerator) if self.columns else None
+        relations = pair_relations(
+            *keys, span_keys, self.args.same_document, self.args.same_patient, category_keys, self.args.same_category
+        )
         losses, hits = nt_xent(torch.cat((anchors, positives)), relations, self.args.temperature)
 
         alignment, uniformity = alignment_uniformity(anchors, positives)
@@ -94,11 +109,19 @@ class DeclutrTrainer(AdaptationTrainer):
         terms = [LossTerm("contrastive", self.args.contrastive_weight, losses.sum(), len(losses), over_step=False)]
         if self.args.mlm_weight:
             terms.append(self.masked_lm_term(logits, inputs["labels"], self.args.mlm_weight))
-        return terms
+        clean = self.args.category_view == "clean"
+        rows = embeddings[inputs["positive_rows"]].mean(1) if clean else embeddings[inputs["anchor_rows"]]
+        return terms + self.category_terms(rows, inputs)
 
     def term_weights(self) -> dict[str, float]:
-        """Return the weights of both terms."""
-        return {"contrastive": self.args.contrastive_weight, "mlm": self.args.mlm_weight}
+        """Return the weights of all terms."""
+        weights = {"contrastive": self.args.contrastive_weight, "mlm": self.args.mlm_weight}
+        return weights | self.category_term_weights()
+
+    def sampling_batch_size(self) -> int | None:
+        """Return the documents of a batch over all processes when they shall be of one category."""
+        size = self.args.train_batch_size * self.accelerator.num_processes
+        return size if self.args.one_category_batches else None
 
 
 def check_span_fits(model: nn.Module, tokenizer: PreTrainedTokenizerBase, max_span_length: int) -> None:
