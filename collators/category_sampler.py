@@ -35,9 +35,9 @@ def tempered_counts(counts: np.ndarray, total: int, temperature: float) -> np.nd
 class CategorySampler(Sampler[int]):
     """Draws as many documents an epoch as there are, by category.
 
-    An epoch depends on (seed, epoch) alone. A document of a rare category comes several times an epoch before
-    another of its category comes once more; one of a frequent category may wait for a later epoch. Documents without
-    a category form a category of their own.
+    An epoch depends on (seed, epoch) alone. Within a category every document is drawn once before any is drawn again,
+    so those of a rare category come several times an epoch, and those of a frequent one may wait for a later epoch.
+    Documents without a category form a category of their own.
 
     Args:
         categories: `(documents,)` category of each; any integers.

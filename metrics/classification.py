@@ -23,12 +23,13 @@ def category_scores(probabilities: np.ndarray, targets: np.ndarray) -> dict[str,
 
     if not len(targets):
         return {}
-    predictions = probabilities >= 0.5 if targets.ndim == 2 else probabilities.argmax(1)
-    targets = targets.astype(bool) if targets.ndim == 2 else targets
-    if targets.ndim == 2:
-        # scikit-learn would count a category that neither occurs nor is predicted as a failure.
-        present = (targets | predictions).any(0)
-        f1 = float(f1_score(targets[:, present], predictions[:, present], average="macro")) if present.any() else 0.0
+    if targets.ndim == 1:
+        predictions = probabilities.argmax(1)
+        f1 = f1_score(targets, predictions, average="macro")
     else:
-        f1 = float(f1_score(targets, predictions, average="macro"))
-    return {"accuracy": float(accuracy_score(targets, predictions)), "f1_macro": f1}
+        targets, predictions = targets.astype(bool), probabilities >= 0.5
+        # Not scikit-learn's: it counts a category that neither occurs nor is predicted as a failure, and reads the
+        # matrix of a single category as two categories.
+        hits, marked = (targets & predictions).sum(0), targets.sum(0) + predictions.sum(0)
+        f1 = (2 * hits[marked > 0] / marked[marked > 0]).mean() if marked.any() else 0.0
+    return {"accuracy": float(accuracy_score(targets, predictions)), "f1_macro": float(f1)}

@@ -19,14 +19,15 @@ def silhouette(
         seed: Of that draw.
 
     Returns:
-        A number from -1 (documents nearer to another category) to 1; not a number with fewer than two categories, or
-        when every document has its own.
+        A number from -1 (documents nearer to another category) to 1; not a number with fewer than two categories,
+        when every document has its own, or when an embedding is not finite.
     """
     from sklearn.metrics import silhouette_score
 
     if max_documents is not None and len(embeddings) > max_documents:
         chosen = np.random.default_rng(seed).choice(len(embeddings), max_documents, replace=False)
         embeddings, categories = embeddings[chosen], categories[chosen]
-    if not 2 <= len(np.unique(categories)) < len(categories):
+    embeddings = np.asarray(embeddings, dtype=np.float32)
+    if not 2 <= len(np.unique(categories)) < len(categories) or not np.isfinite(embeddings).all():
         return math.nan
-    return float(silhouette_score(np.asarray(embeddings, dtype=np.float32), categories, metric="cosine"))
+    return float(silhouette_score(embeddings, categories, metric="cosine"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -114,7 +115,7 @@ class CategoryHeads(nn.Module):
         file = Path(checkpoint) / FOLDER / WEIGHTS
         try:
             self.load_state_dict(load_file(file))
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             raise InputError(
                 "the category heads cannot be loaded", file=file, remedy="copy the whole folder"
             ) from error
@@ -140,9 +141,9 @@ class CategoryHeads(nn.Module):
                 for one in config["columns"]
             ]
             options = CategoryHeadOptions(**{name: config[name] for name in CategoryHeadOptions.__dataclass_fields__})
-        except (OSError, ValueError, LookupError, TypeError) as error:
+            heads = cls(columns, options)
+        except (OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
             raise InputError("is not a configuration of category heads", file=file, remedy="copy it again") from error
-        heads = cls(columns, options)
         heads.load_weights(checkpoint)
         return heads.eval()
 

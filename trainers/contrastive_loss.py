@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 POLICIES = ("hard_negative", "ignore", "positive")
+CATEGORY_POLICIES = ("negative", "ignore", "positive")
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,9 @@ def pair_relations(
     Raises:
         ValueError: A policy is unknown.
     """
-    for policy in (same_document, same_patient, same_category.replace("negative", "hard_negative", 1)):
-        if policy not in POLICIES:
-            raise ValueError(f"unknown policy {policy!r}, choose from {', '.join(POLICIES)}")
+    for policy, known in ((same_document, POLICIES), (same_patient, POLICIES), (same_category, CATEGORY_POLICIES)):
+        if policy not in known:
+            raise ValueError(f"unknown policy {policy!r}, choose from {', '.join(known)}")
     count = len(document_keys)
     own = torch.eye(2 * count, dtype=torch.bool, device=document_keys.device)
     pair = own.roll(count, dims=1)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from trainers.arguments import AdaptationArguments
+
+TOKENIZED_COLUMNS = frozenset(("text", "input_ids", "length", "document_key", "patient_key", "content_key", "epoch"))
 
 
 @dataclass
@@ -66,12 +68,17 @@ class MetadataArguments(AdaptationArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check_choices()
         columns = self.category_columns = _list(self.category_columns)
         self.category_column_weights = _list(self.category_column_weights)
         if len(set(columns)) < len(columns):
             raise ValueError("category_columns names a column twice")
         if reserved := {"mlm", "contrastive"} & set(columns):
             raise ValueError(f"a metadata column cannot be called {reserved.pop()}: that is the name of a loss")
+        if reserved := TOKENIZED_COLUMNS & set(columns):
+            raise ValueError(
+                f"a metadata column cannot be called {min(reserved)}: a column of tokenised documents is; rename it"
+            )
         if self.category_column_weights and len(self.category_column_weights) != len(columns):
             raise ValueError(
                 f"category_column_weights has {len(self.category_column_weights)} numbers for {len(columns)} columns"
@@ -98,6 +105,12 @@ class MetadataArguments(AdaptationArguments):
             )
         if self.max_categories < 2:
             raise ValueError(f"max_categories must be at least 2, got {self.max_categories}")
+
+    def _check_choices(self) -> None:
+        # The command line checks choices itself; from Python a misspelt one would silently mean another.
+        for name, hint in get_type_hints(type(self)).items():
+            if get_origin(hint) is Literal and getattr(self, name) not in get_args(hint):
+                raise ValueError(f"{name} must be one of {', '.join(get_args(hint))}, got {getattr(self, name)!r}")
 
     @property
     def trains_categories(self) -> bool:

@@ -62,7 +62,17 @@ def test_the_declutr_recipe_holds_the_published_settings():
     assert (training.temperature, training.learning_rate, training.num_train_epochs) == (0.05, 5e-5, 3)
 
 
-@pytest.mark.parametrize("recipe", ["mlm_roberta_base", "declutr_roberta_base"])
+def test_the_note_category_recipe_holds_the_published_settings():
+    training = pretrain.parse_options(
+        [str(ROOT / "recipes" / "note_category_roberta_base.yaml"), "--train_file", "notes"]
+    ).training
+    assert (training.category_weight, training.learning_rate, training.max_length) == (0.1, 2e-5, 512)
+    assert (training.category_head, training.category_view, training.document_window) == ("linear", "masked", "first")
+
+
+@pytest.mark.parametrize(
+    "recipe", ["mlm_roberta_base", "declutr_roberta_base", "note_category_roberta_base", "declutr_note_category"]
+)
 def test_paper_recipes_run(recipe, base, notes_file, tmp_path):
     arguments = [ROOT / "recipes" / f"{recipe}.yaml", "--model_name_or_path", base, "--train_file", notes_file]
     arguments += ["--validation_file", notes_file, "--output_dir", tmp_path / "out", *SMALL, "--eval_steps", 1]

@@ -96,7 +96,7 @@ def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("objective", ["declutr", "mlm"])
+@pytest.mark.parametrize("objective", ["declutr", "mlm", "note_category"])
 def test_resumed_weights_are_the_same_bytes(notes, make_model, tmp_path, objective):
     model, tokenizer = make_model("roberta", dropout=0.1)
     model.save_pretrained(tmp_path / "base")
@@ -110,8 +110,11 @@ def test_resumed_weights_are_the_same_bytes(notes, make_model, tmp_path, objecti
     arguments += ["--use_cpu", "--disable_tqdm", "--seed", 7, "--head_warmup_steps", 3]
     if objective == "declutr":
         arguments += ["--min_span_length", 4, "--max_span_length", 24]
-    else:
+    elif objective == "mlm":
         arguments += ["--max_length", 32, "--max_train_documents", 25]
+    else:
+        arguments += ["--max_length", 32, "--category_balance", "sampling", "--category_head", "mlp"]
+        arguments += ["--category_head_dropout", 0.1]
     scenarios = [
         {"folder": str(tmp_path / name), "arguments": list(map(str, arguments)), "kills": kills}
         for name, kills in KILLS.items()
@@ -136,5 +139,8 @@ def test_resumed_weights_are_the_same_bytes(notes, make_model, tmp_path, objecti
     for name in KILLS:
         folder = tmp_path / name
         assert digest(folder / "model.safetensors") == expected, name
+        if objective == "note_category":
+            weights = Path("category_heads") / "model.safetensors"
+            assert digest(folder / weights) == digest(tmp_path / "untouched" / weights), name
         assert json.loads((folder / "training_summary.json").read_text())["steps"] == 7
         assert not list(folder.glob("*.partial")), name

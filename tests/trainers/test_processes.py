@@ -16,11 +16,13 @@ import torch
 from datasets import load_from_disk
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 from collators import cut_into_rows, keep_long_enough, tokenize_documents
-from trainers import DeclutrArguments, DeclutrTrainer, MlmArguments, MlmTrainer
+from trainers import (
+    DeclutrArguments, DeclutrTrainer, MlmArguments, MlmTrainer, NoteCategoryArguments, NoteCategoryTrainer
+)
 
 folder, processes = sys.argv[1], int(sys.argv[2])
 tokenizer = AutoTokenizer.from_pretrained(folder + "/model")
-tokenized = tokenize_documents(load_from_disk(folder + "/notes"), tokenizer)
+tokenized = tokenize_documents(load_from_disk(folder + "/notes"), tokenizer, keep_columns=["ward"])
 for objective, accumulation in json.loads(sys.argv[3]):
     model = AutoModelForMaskedLM.from_pretrained(folder + "/model")
     common = dict(
@@ -32,8 +34,20 @@ for objective, accumulation in json.loads(sys.argv[3]):
     if objective == "mlm":
         rows = cut_into_rows(tokenized, tokenizer, 32, concatenate=False)
         trainer = MlmTrainer(model, MlmArguments(**common), processing_class=tokenizer, train_dataset=rows)
+    elif objective in ("cross_entropy", "supcon"):
+        arguments = NoteCategoryArguments(
+            **common, category_columns=["note_category", "ward"], category_loss=objective, category_weight=1.0,
+            category_balance="sampling" if objective == "supcon" else "effective", max_length=24,
+        )
+        documents = tokenized.filter(lambda row: row["length"] > 0)
+        trainer = NoteCategoryTrainer(
+            model, arguments, processing_class=tokenizer, train_dataset=documents,
+            eval_dataset=documents.select(range(13)),
+        )
     else:
         policies = dict(same_document="ignore", same_patient="positive") if objective == "policies" else {}
+        if objective == "combined":
+            policies = dict(category_columns=["note_category"], same_category="ignore", category_loss="supcon")
         arguments = DeclutrArguments(**common, min_span_length=8, max_span_length=24, **policies)
         documents, _ = keep_long_enough(tokenized, 16)
         trainer = DeclutrTrainer(model, arguments, processing_class=tokenizer, train_dataset=documents)
@@ -49,10 +63,15 @@ for objective, accumulation in json.loads(sys.argv[3]):
         out = f"{folder}/{objective}-{accumulation}-{processes}"
         torch.save({name: parameter.detach() for name, parameter in trainer.model.named_parameters()}, out + ".pt")
         json.dump([line for line in trainer.state.log_history if "loss" in line], open(out + ".json", "w"))
+    if trainer.eval_dataset is not None:
+        scores = trainer.evaluate()
+        if trainer.is_world_process_zero():
+            json.dump(scores, open(out + "-scores.json", "w"))
 if processes > 1:
     torch.distributed.destroy_process_group()
 """
 CASES = [("declutr", 1), ("policies", 1), ("mlm", 1), ("mlm", 2)]
+CASES += [("cross_entropy", 1), ("cross_entropy", 2), ("supcon", 1), ("combined", 1)]
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +87,8 @@ def folder(make_model, notes, tmp_path_factory):
         lambda note, number: {"text": " ".join(note["text"].split()[:20]) if number % 3 == 0 else note["text"]},
         with_indices=True,
     )
+    # Some without a ward, so that the processes hold different numbers of documents that have one.
+    short = short.add_column("ward", [None if number % 5 < 2 else "AB"[number % 2] for number in range(16)])
     short.save_to_disk(folder / "notes")
     (folder / "program.py").write_text(PROGRAM)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -89,6 +110,8 @@ def test_two_processes_equal_one(folder, objective, accumulation):
     start = AutoModelForMaskedLM.from_pretrained(folder / "model").state_dict()
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-5, atol=1e-5)
+        if name not in start:  # a category head
+            continue
         # Plain gradient descent: what the weights moved by is the gradient, so the two agree on that too.
         torch.testing.assert_close(two[name] - start[name], value - start[name], rtol=1e-3, atol=1e-5)
     one, two = (
@@ -96,5 +119,15 @@ def test_two_processes_equal_one(folder, objective, accumulation):
     )
     assert len(one) == len(two) == 3
     for first, second in zip(one, two, strict=True):
-        for name in set(first) - {"spans_per_second", "tokens_per_second", "epoch"}:
+        for name in set(first) - {"spans_per_second", "tokens_per_second", "documents_per_second", "epoch"}:
             assert second[name] == pytest.approx(first[name], rel=1e-4), name
+
+
+@pytest.mark.parametrize("objective", ["cross_entropy", "supcon"])
+def test_two_processes_score_the_documents_of_one(folder, objective):
+    """Thirteen documents: the last batch of two processes repeats some."""
+    one, two = (json.loads((folder / f"{objective}-1-{processes}-scores.json").read_text()) for processes in (1, 2))
+    for column in ("note_category", "ward"):
+        for score in ("accuracy", "f1_macro", "silhouette"):
+            name = f"eval_{column}_{score}"
+            assert two[name] == pytest.approx(one[name], rel=2e-3), name

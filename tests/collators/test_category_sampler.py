@@ -1,0 +1,147 @@
+"""The category sampler: shares drawn, documents repeated fairly, batches of one category."""
+
+import math
+
+import numpy as np
+import pytest
+
+from collators import CategorySampler, EpochDataset
+from collators.category_sampler import tempered_counts
+
+COUNTS = [600, 90, 9, 1]  # documents of each category
+CATEGORIES = np.random.default_rng(0).permutation(np.repeat([7, -100, 3, 11], COUNTS))
+NUMBERS = [7, -100, 3, 11]
+
+
+def sampler(categories=CATEGORIES, seed=5, epoch=0, **options):
+    dataset = EpochDataset([{}] * len(categories))
+    dataset.set_epoch(epoch)
+    return CategorySampler(categories, dataset, seed, **options)
+
+
+def drawn(order, categories=CATEGORIES):
+    return [int((categories[order] == number).sum()) for number in NUMBERS]
+
+
+@pytest.mark.parametrize(
+    ("counts", "total", "temperature", "expected"),
+    [
+        ([600, 90, 9, 1], 700, 1.0, [600, 90, 9, 1]),
+        ([600, 90, 9, 1], 700, math.inf, [175, 175, 175, 175]),
+        ([5, 0, 1], 6, math.inf, [3, 0, 3]),
+        ([1, 1, 1], 10, math.inf, [4, 3, 3]),
+        ([16, 4, 1], 21, 2.0, [12, 6, 3]),  # 4 : 2 : 1
+        ([16, 4, 1], 22, 2.0, [13, 6, 3]),  # 12.57, 6.29, 3.14: the remainder goes to the largest fraction
+        ([81, 16, 1], 98, 4.0, [49, 33, 16]),  # 3 : 2 : 1
+        ([9], 9, 3.0, [9]),
+        ([0, 9], 0, 2.0, [0, 0]),
+    ],
+)
+def test_tempered_counts_literally(counts, total, temperature, expected):
+    assert tempered_counts(np.array(counts), total, temperature).tolist() == expected
+
+
+def test_tempered_counts_sum_up_and_flatten_with_the_temperature():
+    random = np.random.default_rng(1)
+    for _ in range(50):
+        counts = random.integers(0, 2_000, random.integers(2, 30)) * random.integers(0, 2, 1)[0] + 1
+        counts[random.integers(len(counts))] = 0
+        previous = math.inf
+        for temperature in (1.0, 1.5, 2.0, 5.0, 1e6, math.inf):
+            draws = tempered_counts(counts, int(counts.sum()), temperature)
+            assert draws.sum() == counts.sum() and (draws[counts == 0] == 0).all() and (draws >= 0).all()
+            exact = np.where(counts > 0, counts ** (1 / temperature), 0.0)
+            assert np.abs(draws - exact / exact.sum() * counts.sum()).max() < 1
+            spread = draws.max() - draws[counts > 0].min()
+            assert spread <= previous + 1
+            previous = spread
+
+
+def test_temperature_1_draws_every_document_once():
+    order = list(sampler())
+    assert sorted(order) == list(range(700)) and order != sorted(order)
+
+
+@pytest.mark.parametrize("temperature", [2.0, math.inf])
+def test_rare_categories_come_more_often(temperature):
+    order = list(sampler(temperature=temperature))
+    assert len(order) == len(sampler()) == 700
+    roots = [count ** (1 / temperature) for count in COUNTS]
+    assert drawn(order) == pytest.approx([700 * root / sum(roots) for root in roots], abs=1)
+    # Mixed over the epoch, not in blocks: each quarter has its share.
+    for start in range(0, 700, 175):
+        quarter = drawn(order[start : start + 175])
+        assert quarter == pytest.approx([count / 4 for count in drawn(order)], abs=20)
+
+
+def test_no_document_comes_again_before_all_of_its_category_have_come():
+    order = np.array(list(sampler(temperature=3.0)))
+    times = np.bincount(order, minlength=700)
+    for number in NUMBERS:
+        own = times[number == CATEGORIES]
+        assert own.max() - own.min() <= 1
+    assert times[CATEGORIES == 11].item() > 20  # one document, many times
+    assert times[CATEGORIES == 7].min() == 0  # most documents, some of which wait
+
+
+def test_documents_of_a_frequent_category_all_have_their_turn():
+    seen = set()
+    for epoch in range(20):
+        seen |= set(sampler(epoch=epoch, temperature=math.inf))
+    assert len(seen) == 700
+
+
+def test_the_order_depends_on_seed_and_epoch_alone():
+    np.random.seed(0)
+    first = list(sampler(temperature=2.0, epoch=3))
+    np.random.seed(1)
+    assert list(sampler(temperature=2.0, epoch=3)) == first
+    assert list(sampler(temperature=2.0, epoch=4)) != first
+    assert list(sampler(temperature=2.0, epoch=3, seed=6)) != first
+    # The running epoch counts, not the one at construction.
+    dataset = EpochDataset([{}] * 700)
+    one = CategorySampler(CATEGORIES, dataset, 5, 2.0)
+    dataset.set_epoch(3)
+    assert list(one) == first and list(one) == first
+
+
+def test_names_of_the_categories_do_not_matter():
+    renamed = np.select([number == CATEGORIES for number in NUMBERS], [40, -5, 20, 50])  # the order stays
+    assert list(sampler(renamed.tolist(), temperature=2.0)) == list(sampler(temperature=2.0))
+
+
+@pytest.mark.parametrize("size", [4, 16, 50])
+def test_batches_of_one_category(size):
+    order = np.array(list(sampler(batch_size=size)))
+    assert sorted(order.tolist()) == list(range(700))
+    full = sum(count // size for count in COUNTS)
+    kinds = CATEGORIES[order[: full * size]].reshape(full, size)
+    assert (kinds == kinds[:, :1]).all()
+    assert {number: int((kinds[:, 0] == number).sum()) for number in NUMBERS} == {
+        number: count // size for number, count in zip(NUMBERS, COUNTS, strict=True)
+    }
+    assert (np.diff(kinds[:, 0] != 7) != 0).sum() > 2  # batches of different categories alternate
+    # What no full batch holds comes last, mixed.
+    rest = CATEGORIES[order[full * size :]]
+    assert sorted(rest.tolist()) == sorted(
+        number for number, count in zip(NUMBERS, COUNTS, strict=True) for _ in range(count % size)
+    )
+
+
+def test_what_is_left_is_mixed():
+    categories = np.repeat(np.arange(10), 15)
+    rest = [tuple(categories[list(sampler(categories, epoch=epoch, batch_size=8))[80:]]) for epoch in range(3)]
+    assert all(len(one) == 70 and list(one) != sorted(one) for one in rest) and len(set(rest)) == 3
+
+
+def test_batches_of_one_category_with_a_temperature():
+    order = np.array(list(sampler(temperature=math.inf, batch_size=25)))
+    assert len(order) == 700 and drawn(order) == [175] * 4
+    kinds = CATEGORIES[order].reshape(28, 25)
+    assert (kinds == kinds[:, :1]).all()
+
+
+def test_a_batch_larger_than_every_category_is_mixed():
+    categories = np.repeat([0, 1, 2], 5)
+    order = list(sampler(categories, batch_size=8))
+    assert sorted(order) == list(range(15)) and len(set(categories[order[:8]])) > 1
