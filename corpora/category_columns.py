@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 NO_CATEGORY = -100  # what torch.nn.functional.cross_entropy leaves out
+ID_COLUMNS = ("document_id", "patient_id", "dup_group")
+# Names of categories are saved with the model and printed, so that free text among them would be patients' text.
+MAX_LABEL_LENGTH = 80
+MANY_LABELS = 20  # above it, a column most of whose values occur once is text
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -86,9 +92,11 @@ def category_column(documents: Dataset, name: str, max_categories: int = 200) ->
         max_categories: More different values than this are taken for free text, or for measurements.
 
     Raises:
-        InputError: The column is missing, is empty, holds a single value, or too many different ones. No value is
-            shown, because it may be text of a patient.
+        InputError: The column is missing, holds ids, is empty, has a single value, too many different ones, or values
+            that look like free text. No value is shown, because it may be text of a patient.
     """
+    if name in ID_COLUMNS:
+        raise InputError("the column holds ids, not categories", column=name, remedy="choose another column")
     if name not in documents.column_names:
         raise InputError(
             "the column is missing",
@@ -99,9 +107,12 @@ def category_column(documents: Dataset, name: str, max_categories: int = 200) ->
     counts = count_categories(documents, name)
     if not counts:
         raise InputError("no training document has a category", column=name, remedy="choose another column")
-    if len(counts) == 1:
+    multi_label = any(isinstance(cell, list) for cells in _cells(documents, name) for cell in cells)
+    if len(counts) == 1 and not multi_label:
         raise InputError(
-            "all training documents have the same category", column=name, remedy="choose a column of several values"
+            "all training documents that have a category have the same one",
+            column=name,
+            remedy="choose a column of several values",
         )
     if len(counts) > max_categories:
         raise InputError(
@@ -110,9 +121,28 @@ def category_column(documents: Dataset, name: str, max_categories: int = 200) ->
             column=name,
             remedy=f"choose another column, or pass --max_categories {len(counts)} if they are",
         )
-    labels = sorted(counts, key=lambda label: (0, int(label), label) if label.isdecimal() else (1, 0, label))
-    multi_label = any(isinstance(cell, list) for cells in _cells(documents, name) for cell in cells)
+    once = sum(count == 1 for count in counts.values())
+    longest = max(map(len, counts))
+    if longest > MAX_LABEL_LENGTH or (len(counts) > MANY_LABELS and once > len(counts) / 2):
+        fault = f"values of up to {longest} characters" if longest > MAX_LABEL_LENGTH else f"{once:,} values occur once"
+        raise InputError(
+            f"{fault}: the column looks like free text, which must not become names of categories",
+            column=name,
+            remedy="choose another column, or group its values first",
+        )
+    labels = sort_labels(counts)
     return CategoryColumn(name, tuple(labels), tuple(counts[label] for label in labels), multi_label)
+
+
+def sort_labels(labels: Iterable[str]) -> list[str]:
+    """Return labels sorted: numbers by size, then the others by their characters."""
+    return sorted(labels, key=_sort_key)
+
+
+def _sort_key(label: str) -> tuple[bool, float, str]:
+    """Numbers come first, by size."""
+    number = float(label) if _NUMBER.fullmatch(label) else None
+    return number is None, number or 0.0, label
 
 
 def _cells(documents: Dataset, name: str, size: int = 10_000) -> Iterator[Sequence[Any]]:

@@ -101,7 +101,7 @@ def prepare_notes(
     fingerprint = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=16).hexdigest()
     if any(Path(source.name).resolve() == output.resolve() for source in sources):
         raise InputError("the output is one of the inputs", file=output, remedy="name another output folder")
-    workshop = _Workshop(output, fingerprint)
+    workshop = Workshop(output, fingerprint)
     finished = workshop.finished_report(overwrite)
     if finished is not None:
         say(f"{output} is already prepared from these inputs and options")
@@ -119,7 +119,7 @@ def prepare_notes(
     if workshop.open():
         say(f"going on with a preparation that was stopped: {len(chunks.files)} chunks of rows are done")
     try:
-        with _progress_bar("Cleaning", "documents", progress) as bar:
+        with progress_bar("Cleaning", "documents", progress) as bar:
             chunks.write_missing(bar.update)
         decisions = decide(
             chunks.files,
@@ -150,7 +150,7 @@ def prepare_notes(
     return report
 
 
-class _Workshop:
+class Workshop:
     """The folder of work in progress beside the output, and the final exchange."""
 
     def __init__(self, output: Path, fingerprint: str) -> None:
@@ -202,6 +202,7 @@ class _Workshop:
         return False
 
     def discard(self) -> None:
+        """Delete the work in progress."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def publish(self) -> None:
@@ -245,7 +246,7 @@ def _write(
         | {"dup_group": Value("int64")}
     )
     start = 0
-    with DatasetDictWriter(folder, features) as writer, _progress_bar("Writing", "documents", progress) as bar:
+    with DatasetDictWriter(folder, features) as writer, progress_bar("Writing", "documents", progress) as bar:
         for file in chunks.files:
             table = read_columns(file, [*text, "labels", *_HASHES])
             here = slice(start, start + len(table))
@@ -275,7 +276,8 @@ def _label_arrays(rows: list[list[str | None]], names: tuple[str, ...], kinds: l
     }
 
 
-def _progress_bar(title: str, unit: str, shown: bool) -> Any:
+def progress_bar(title: str, unit: str, shown: bool) -> Any:
+    """Return a progress bar on stderr, or one that shows nothing."""
     from tqdm import tqdm
 
     return tqdm(desc=title, unit=f" {unit}", unit_scale=True, disable=not shown, dynamic_ncols=True)
