@@ -117,7 +117,7 @@ class CategoryHeads(nn.Module):
             self.load_state_dict(load_file(file))
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             raise InputError(
-                "the category heads cannot be loaded", file=file, remedy="copy the whole folder"
+                "the category heads are damaged, or of other columns", file=file, remedy="copy the folder again"
             ) from error
 
     @classmethod

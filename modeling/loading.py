@@ -68,6 +68,21 @@ def quiet_loading() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+@contextmanager
+def quiet_training() -> Iterator[None]:
+    """Keep back what the Trainer prints of each run, where there are many; its warnings stay out too."""
+    import datasets
+
+    bars = datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        with quiet_loading():
+            yield
+    finally:
+        if not bars:
+            datasets.enable_progress_bars()
+
+
 def _not_loadable(what: str, name_or_path: str | Path, error: Exception) -> InputError:
     reason = " ".join(str(error).split(". ")[0].split())[:200]
     return InputError(

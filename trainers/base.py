@@ -30,6 +30,7 @@ from trainers.arguments import AdaptationArguments
 from trainers.epoch_callback import EpochCallback
 from trainers.head_warmup import HeadWarmupCallback
 from trainers.meters import MeanMeter, Throughput
+from trainers.parameter_groups import give_own_rate
 from trainers.resuming import run_is_finished
 from trainers.schedules import slanted_triangular_factor
 
@@ -103,6 +104,12 @@ class AdaptationTrainer(Trainer):
         # Saved with the checkpoint; without it a long document would reach the position table's end and crash `encode`.
         window = model_window(inner_model(self.model).config)
         processing_class.model_max_length = min(processing_class.model_max_length, window)
+        if window % (args.pad_to_multiple_of or 1):
+            raise InputError(
+                f"--pad_to_multiple_of {args.pad_to_multiple_of} does not divide the model's window of {window}, which "
+                "padding could exceed",
+                remedy="leave it out",
+            )
         # Makes the Trainer count the labels of a whole step and hand the number to `compute_loss`.
         self.model_accepts_loss_kwargs = True
         if isinstance(self.train_dataset, EpochDataset):
@@ -239,13 +246,7 @@ class AdaptationTrainer(Trainer):
         fresh = self.optimizer is None
         optimizer = super().create_optimizer(*args, **kwargs)
         if fresh and self.args.head_learning_rate is not None:
-            head = {id(parameter) for parameter in self._head_parameters()}
-            for group in list(optimizer.param_groups):
-                own = [parameter for parameter in group["params"] if id(parameter) in head]
-                if own:
-                    group["params"] = [parameter for parameter in group["params"] if id(parameter) not in head]
-                    settings = {key: value for key, value in group.items() if key not in ("params", "lr")}
-                    optimizer.add_param_group({"params": own, "lr": self.args.head_learning_rate, **settings})
+            give_own_rate(optimizer, self._head_parameters(), self.args.head_learning_rate)
         return optimizer
 
     def create_scheduler(

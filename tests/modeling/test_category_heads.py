@@ -136,6 +136,17 @@ def test_weights_load_into_heads_that_exist(embeddings, tmp_path):
     assert torch.equal(other.logits(0, embeddings), heads().logits(0, embeddings))
 
 
+def test_a_list_column_of_one_label_has_a_single_logit(embeddings, tmp_path):
+    made = heads([CategoryColumn("fall", ("fall",), (7,), multi_label=True)])
+    made.save(tmp_path)
+    found = CategoryHeads.from_pretrained(tmp_path).probabilities(embeddings)["fall"]
+    assert found.shape == (4, 1) and ((found > 0) & (found < 1)).all()  # a sigmoid: a softmax would say 1 of all
+    assert torch.equal(found, made.probabilities(embeddings)["fall"])
+
+
+UNFIT = "the category heads are damaged, or of other columns; copy the folder again$"
+
+
 @pytest.fixture
 def saved(tmp_path):
     heads().save(tmp_path)
@@ -149,7 +160,7 @@ def saved(tmp_path):
 )
 def test_damaged_weights_are_an_input_error(saved, damage):
     damage(saved / "model.safetensors")
-    with pytest.raises(InputError, match="the category heads cannot be loaded") as caught:
+    with pytest.raises(InputError, match=UNFIT) as caught:
         CategoryHeads.from_pretrained(saved.parent)
     assert caught.value.file == saved / "model.safetensors"
 
@@ -157,8 +168,9 @@ def test_damaged_weights_are_an_input_error(saved, damage):
 def test_cut_off_weights_are_an_input_error(saved):
     file = saved / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-8])
-    with pytest.raises(InputError, match="cannot be loaded"):
+    with pytest.raises(InputError, match=UNFIT) as caught:
         CategoryHeads.from_pretrained(saved.parent)
+    assert caught.value.file == file
 
 
 @pytest.mark.parametrize("change", ["shape", "missing", "surplus"])
@@ -169,8 +181,16 @@ def test_weights_of_other_heads_are_an_input_error(saved, change):
     else:
         weights[min(weights) if change == "shape" else "more"] = torch.zeros(7)
     save_file(weights, saved / "model.safetensors")
-    with pytest.raises(InputError, match="cannot be loaded"):
+    with pytest.raises(InputError, match=UNFIT) as caught:
         heads().load_weights(saved.parent)
+    assert caught.value.file == saved / "model.safetensors"
+
+
+def test_heads_of_other_columns_do_not_fit(saved):
+    with pytest.raises(InputError, match=UNFIT):
+        heads([KIND, WARD]).load_weights(saved.parent)
+    with pytest.raises(InputError, match=UNFIT):
+        heads(projection_size=5).load_weights(saved.parent)
 
 
 @pytest.mark.parametrize(
