@@ -102,6 +102,7 @@ def main() -> None:
     parser.add_argument("--min_class_documents", type=int, default=15)
     parser.add_argument("--shots", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--arms", nargs="+", help="run these only; all by default")
     options = parser.parse_args()
     folder = options.output_dir
     folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +110,10 @@ def main() -> None:
     encoding = {"data": corpus, "quiet": "true", "max_length": options.window, "overwrite": "true"}
     models = {"untouched": options.model}
     embeddings: dict[str, Path] = {}
-    for name, settings in {"untouched": None, **arms(options.columns, options.max_length)}.items():
+    chosen = arms(options.columns, options.max_length)
+    if options.arms:
+        chosen = {name: chosen[name] for name in options.arms}
+    for name, settings in {"untouched": None, **chosen}.items():
         embeddings[name] = folder / f"{name}.npy"
         if embeddings[name].is_file():
             continue
