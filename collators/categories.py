@@ -34,7 +34,8 @@ def category_targets(
 def category_keys(features: Sequence[Mapping[str, Any]], column: CategoryColumn) -> torch.Tensor:
     """Return `(documents,)` int64 keys, equal where two documents have the same known categories.
 
-    A document without a category equals only itself, which takes its `document_key`.
+    A document without a category equals only itself, which takes its `document_key`. Of a column of lists the whole set
+    counts; documents of which no category holds are equal.
     """
     keys = []
     for feature in features:

@@ -9,6 +9,7 @@ from torch.utils.data import Sampler
 
 from collators.epochs import EpochDataset
 from collators.randomness import document_generator
+from corpora.category_columns import NO_CATEGORY
 
 
 def tempered_counts(counts: np.ndarray, total: int, temperature: float) -> np.ndarray:
@@ -37,10 +38,11 @@ class CategorySampler(Sampler[int]):
 
     An epoch depends on (seed, epoch) alone. Within a category every document is drawn once before any is drawn again,
     so those of a rare category come several times an epoch, and those of a frequent one may wait for a later epoch.
-    Documents without a category form a category of their own.
+    Documents without a category keep their share. The second draw of a document has an index beyond the documents
+    (see `EpochDataset`), so that it gets another window and other masks.
 
     Args:
-        categories: `(documents,)` category of each; any integers.
+        categories: `(documents,)` category of each; any integers, -100 for none.
         dataset: Tells the running epoch.
         seed: Seed of the run.
         temperature: See `tempered_counts`; 1 changes nothing.
@@ -56,7 +58,7 @@ class CategorySampler(Sampler[int]):
         temperature: float = 1.0,
         batch_size: int | None = None,
     ) -> None:
-        _, self._categories = np.unique(np.asarray(categories), return_inverse=True)
+        self._names, self._categories = np.unique(np.asarray(categories), return_inverse=True)
         self._dataset, self._seed = dataset, seed
         self._temperature, self._batch_size = temperature, batch_size
 
@@ -78,10 +80,13 @@ class CategorySampler(Sampler[int]):
         counts = np.bincount(self._categories)
         order = np.argsort(self._categories, kind="stable")
         members = np.split(order, np.cumsum(counts)[:-1])
-        draws = tempered_counts(counts, len(self), self._temperature)
-        return [
-            np.concatenate([generator.permutation(documents) for _ in range(-(-number // len(documents)))])[:number]
-            if number
-            else documents[:0]
-            for documents, number in zip(members, draws.tolist(), strict=True)
-        ]
+        known = self._names != NO_CATEGORY
+        draws = counts.copy()
+        if known.any():
+            draws[known] = tempered_counts(counts[known], counts[known].sum(), self._temperature)
+        drawn = []
+        for documents, number in zip(members, draws.tolist(), strict=True):
+            rounds = -(-number // len(documents))
+            indices = [generator.permutation(documents) + draw * len(self) for draw in range(rounds)]
+            drawn.append(np.concatenate([*indices, documents[:0]])[:number])
+        return drawn

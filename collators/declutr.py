@@ -13,7 +13,7 @@ import xxhash
 from collators.categories import category_keys, category_targets
 from collators.masking import IGNORE_INDEX, MaskingOptions, TokenMasker
 from collators.padding import pad_rows
-from collators.randomness import document_generator
+from collators.randomness import feature_generator
 from collators.spans import SpanOptions, sample_spans
 from collators.special_tokens import special_token_affixes
 from corpora.category_columns import CategoryColumn
@@ -72,7 +72,7 @@ class DeclutrCollator:
         span_keys: list[tuple[int, int]] = []
         for number, feature in enumerate(features):
             ids = np.asarray(feature["input_ids"], dtype=np.int64)
-            generator = document_generator(self.seed, feature["epoch"], feature["document_id"])
+            generator = feature_generator(self.seed, feature)
             spans = sample_spans(len(ids), self.spans, generator)
             anchors = [self._framed(ids[start:end]) for start, end in spans.anchors.tolist()]
             positives += [self._framed(ids[start:end]) for start, end in spans.positives.reshape(-1, 2).tolist()]

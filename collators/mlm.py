@@ -11,7 +11,7 @@ import torch
 
 from collators.masking import IGNORE_INDEX, MaskingOptions, TokenMasker
 from collators.padding import pad_rows
-from collators.randomness import document_generator
+from collators.randomness import feature_generator
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -42,7 +42,7 @@ class MlmCollator:
         """Collate rows with keys `input_ids`, `document_id`, `epoch`."""
         masked, labels = [], []
         for feature in features:
-            generator = document_generator(self.seed, feature["epoch"], feature["document_id"])
+            generator = feature_generator(self.seed, feature)
             row, row_labels = self._mask(np.asarray(feature["input_ids"]), generator)
             masked.append(row)
             labels.append(row_labels)

@@ -12,7 +12,7 @@ import torch
 from collators.categories import category_targets
 from collators.masking import IGNORE_INDEX, MaskingOptions, TokenMasker
 from collators.padding import pad_rows
-from collators.randomness import document_generator
+from collators.randomness import feature_generator
 from collators.special_tokens import special_token_affixes
 from corpora.category_columns import CategoryColumn
 
@@ -59,6 +59,10 @@ class NoteCategoryCollator:
         prefix, suffix = special_token_affixes(self.tokenizer)
         self._prefix, self._suffix = np.array(prefix, dtype=np.int64), np.array(suffix, dtype=np.int64)
         self._room = self.max_length - len(prefix) - len(suffix)
+        if self._room < 1:
+            raise ValueError(
+                f"max_length {self.max_length} leaves no room beside {len(prefix) + len(suffix)} special tokens"
+            )
 
     def __call__(self, features: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Collate documents with keys `input_ids`, `document_id`, `document_key`, `epoch` and the metadata columns."""
@@ -66,7 +70,7 @@ class NoteCategoryCollator:
         labels: list[np.ndarray] = []
         clean: list[np.ndarray] = []
         for feature in features:
-            generator = document_generator(self.seed, feature["epoch"], feature["document_id"])
+            generator = feature_generator(self.seed, feature)
             window = self._framed(np.asarray(feature["input_ids"], dtype=np.int64), generator)
             if self._mask is not None:
                 row, row_labels = self._mask(window, generator)
@@ -89,6 +93,10 @@ class NoteCategoryCollator:
         }
 
     def _framed(self, ids: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        spare = len(ids) - self._room
-        start = int(generator.integers(spare + 1)) if self.window == "random" and spare > 0 else 0
+        spare, start = len(ids) - self._room, 0
+        if self.window == "random" and spare > 0:
+            # Drawn from half a window before the document to half a window behind it: otherwise its first and last
+            # words, often the most telling ones, would hardly ever be read.
+            half = self._room // 2
+            start = min(max(int(generator.integers(-half, spare + half + 1)), 0), spare)
         return np.concatenate((self._prefix, ids[start : start + self._room], self._suffix))

@@ -58,7 +58,7 @@ class NoteColumns:
             raise InputError("--label_columns names a column twice", remedy="name each label column once")
 
 
-_WHOLE_FLOAT = re.compile(r"^([0-9]+)\.0$")
+_WHOLE_FLOAT = re.compile(r"^(-?[0-9]+)\.0$")
 
 STANDARD_NAMES = {
     "document_id_column": "document_id",

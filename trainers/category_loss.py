@@ -47,42 +47,48 @@ def category_cross_entropy(logits: torch.Tensor, targets: torch.Tensor, weights:
     """Return the loss summed over documents, in float32; documents without a category add nothing.
 
     One category a document: `-w_y log softmax(logits)_y`. Multi-label: the mean over the categories of the binary
-    cross-entropies, each multiplied by its category's weight.
+    cross-entropies.
 
     Args:
         logits: `(documents, categories)`.
         targets: `(documents,)` int64 with -100 for none, or `(documents, categories)` of 0 and 1 with NaN for none.
-        weights: `(categories,)`.
+        weights: `(categories,)` from `category_weights`. For multi-label targets they weight what is present, relative
+            to the commonest category (1): a rare category is mostly absent, and a weight on both would change nothing.
     """
     known = has_category(targets)
     logits, targets, weights = logits[known].float(), targets[known], weights.to(logits.device)
     if targets.is_floating_point():
-        losses = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-        return (losses * weights).mean(1).sum()
+        relative = weights / weights.min()
+        losses = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=relative, reduction="none")
+        return losses.mean(1).sum()
     # A sum over no document is 0 and still reaches every parameter, which DistributedDataParallel requires.
     return F.cross_entropy(logits, targets, weight=weights, reduction="sum")
 
 
 def supervised_contrastive(
-    vectors: torch.Tensor, targets: torch.Tensor, temperature: float
+    vectors: torch.Tensor, targets: torch.Tensor, temperature: float, document_keys: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the SupCon loss (Khosla et al. 2020, equation 2) summed over documents, and over how many.
 
     For a document i with the others of its category P(i) and all others A(i),
     `loss_i = -1/|P(i)| * sum_{p in P(i)} log( exp(s_ip) / sum_{a in A(i)} exp(s_ia) )`, s the cosine over the
     temperature, in fp32. A document that is alone of its category has no positive: it is a negative of the others and
-    has no loss of its own. A document without a category takes no part.
+    has no loss of its own. A document without a category takes no part. Rows of one document (several spans, or a
+    document drawn twice) are neither positives nor negatives of each other: they would be too easy.
 
     Args:
         vectors: `(documents, size)`, of any length.
         targets: `(documents,)` int64 with -100 for none.
         temperature: Divides the cosine similarities.
+        document_keys: `(documents,)` equal where two rows come from one document; None: all differ.
     """
     known = has_category(targets)
     vectors, targets = vectors[known], targets[known]
     if not len(vectors):
         return vectors.float().sum(), known.sum()
     own = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
+    if document_keys is not None:
+        own |= document_keys[known][:, None] == document_keys[known][None, :]
     positive = (targets[:, None] == targets[None, :]) & ~own
     losses, _ = nt_xent(vectors, PairRelations(positive, own), temperature)
     return losses.sum(), positive.any(1).sum()

@@ -7,7 +7,9 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 from trainers.arguments import AdaptationArguments
 
-TOKENIZED_COLUMNS = frozenset(("text", "input_ids", "length", "document_key", "patient_key", "content_key", "epoch"))
+TOKENIZED_COLUMNS = frozenset(
+    ("text", "input_ids", "length", "document_key", "patient_key", "content_key", "epoch", "draw")
+)
 
 
 @dataclass
@@ -83,8 +85,14 @@ class MetadataArguments(AdaptationArguments):
             raise ValueError(
                 f"category_column_weights has {len(self.category_column_weights)} numbers for {len(columns)} columns"
             )
-        if self.category_weight < 0 or any(weight <= 0 for weight in self.category_column_weights):
-            raise ValueError("category_weight must not be negative, and category_column_weights be positive")
+        if self.category_weight < 0:
+            raise ValueError(f"category_weight must not be negative, got {self.category_weight}")
+        if any(weight <= 0 for weight in self.category_column_weights):
+            raise ValueError(f"category_column_weights must be positive, got {self.category_column_weights}")
+        if doubled := {f"{name}_probe" for name in columns} & set(columns):
+            raise ValueError(
+                f"a metadata column cannot be called {doubled.pop()} beside one without _probe: logs clash"
+            )
         if self.supcon_temperature <= 0:
             raise ValueError(f"supcon_temperature must be positive, got {self.supcon_temperature}")
         if self.supcon_projection_size < 0:
@@ -99,6 +107,10 @@ class MetadataArguments(AdaptationArguments):
             raise ValueError(f"sampling_temperature must be at least 1, got {self.sampling_temperature}")
         if self.category_balance != "none" and not columns:
             raise ValueError("category_balance needs category_columns")
+        if self.category_balance in ("inverse", "effective") and not self.category_weight:
+            raise ValueError(
+                f"category_balance {self.category_balance} weights a loss that category_weight 0 leaves out"
+            )
         if self.category_balance in ("inverse", "effective") and self.category_loss == "supcon":
             raise ValueError(
                 f"category_balance {self.category_balance} weights a cross-entropy; with supcon take sampling"
@@ -124,4 +136,6 @@ class MetadataArguments(AdaptationArguments):
 
 
 def _list(value: object) -> list:
+    if value is None:
+        return []
     return [value] if isinstance(value, (str, int, float)) else list(value)

@@ -76,6 +76,11 @@ class MetadataTrainer(AdaptationTrainer):
         **kwargs: Any,
     ) -> None:
         self.columns = tuple(columns)
+        if args.supcon_projection_size and all(column.multi_label for column in self.columns):
+            raise InputError(
+                "no column has a contrastive loss to project for: lists take binary cross-entropy",
+                remedy="leave out --supcon_projection_size",
+            )
         self.category_heads: CategoryHeads | None = None
         self._category_evaluation: CategoryEvaluation | None = None
         if self.columns and args.trains_categories and model is not None:
@@ -100,11 +105,11 @@ class MetadataTrainer(AdaptationTrainer):
             if unseen[column.name] and self.is_world_process_zero():
                 counts = unseen[column.name]
                 logger.warning(
-                    "%d validation documents have one of %d values of %s that no training document has; they are left "
-                    "out of its scores",
-                    counts.total(),
-                    len(counts),
+                    "values of %s that no training document has occur in validation documents (%d values, %d times); "
+                    "they are left out of its scores",
                     column.name,
+                    len(counts),
+                    counts.total(),
                 )
         return unseen
 
@@ -128,7 +133,7 @@ class MetadataTrainer(AdaptationTrainer):
         probabilities: dict[str, torch.Tensor] = {}
         if self.category_heads is not None:
             for index, (column, weight) in enumerate(zip(self.columns, self.args.column_weights(), strict=True)):
-                terms += self._column_terms(index, column, weight, embeddings, targets[column.name])
+                terms += self._column_terms(index, column, weight, embeddings, inputs)
             if not training:
                 probabilities = self.category_heads.probabilities(embeddings)
         if not training and self._category_evaluation is not None:
@@ -136,8 +141,9 @@ class MetadataTrainer(AdaptationTrainer):
         return terms
 
     def _column_terms(
-        self, index: int, column: CategoryColumn, weight: float, embeddings: torch.Tensor, targets: torch.Tensor
+        self, index: int, column: CategoryColumn, weight: float, embeddings: torch.Tensor, inputs: Mapping[str, Any]
     ) -> list[LossTerm]:
+        targets = inputs["categories"][column.name]
         contrastive = self.args.category_loss == "supcon" and not column.multi_label
         logits = self.category_heads.logits(index, embeddings.detach() if contrastive else embeddings)
         total = category_cross_entropy(logits, targets, self._weights[index])
@@ -148,7 +154,10 @@ class MetadataTrainer(AdaptationTrainer):
             return [LossTerm(column.name, weight, total, known.sum(), over_step=True)]
         vectors = gather_rows(self.category_heads.project(index, embeddings), self.accelerator)
         loss, count = supervised_contrastive(
-            vectors, gather_rows(targets, self.accelerator), self.args.supcon_temperature
+            vectors,
+            gather_rows(targets, self.accelerator),
+            self.args.supcon_temperature,
+            gather_rows(inputs["document_keys"], self.accelerator),
         )
         return [
             LossTerm(column.name, weight, loss, count, over_step=False),
@@ -179,7 +188,7 @@ class MetadataTrainer(AdaptationTrainer):
         output = super().evaluation_loop(dataloader, *args, metric_key_prefix=metric_key_prefix, **kwargs)
         if self.columns:
             scores = self._category_evaluation.scores(self.accelerator)
-            scores |= {f"{name}_unseen_documents": counts.total() for name, counts in self.unseen_categories.items()}
+            scores |= {f"{name}_unseen": counts.total() for name, counts in self.unseen_categories.items()}
             output.metrics.update({f"{metric_key_prefix}_{name}": value for name, value in scores.items()})
             self._category_evaluation = None
         return output

@@ -1,16 +1,18 @@
-"""The category sampler: shares drawn, documents repeated fairly, batches of one category."""
+"""The category sampler: shares drawn, documents repeated fairly, batches of one category; what its indices give."""
 
 import math
 
 import numpy as np
 import pytest
+from datasets import Dataset
 
-from collators import CategorySampler, EpochDataset
+from collators import CategorySampler, EpochDataset, document_generator
 from collators.category_sampler import tempered_counts
+from collators.randomness import feature_generator
 
 COUNTS = [600, 90, 9, 1]  # documents of each category
-CATEGORIES = np.random.default_rng(0).permutation(np.repeat([7, -100, 3, 11], COUNTS))
-NUMBERS = [7, -100, 3, 11]
+NUMBERS = [7, -100, 3, 11]  # -100: without a category
+CATEGORIES = np.random.default_rng(0).permutation(np.repeat(NUMBERS, COUNTS))
 
 
 def sampler(categories=CATEGORIES, seed=5, epoch=0, **options):
@@ -19,8 +21,13 @@ def sampler(categories=CATEGORIES, seed=5, epoch=0, **options):
     return CategorySampler(categories, dataset, seed, **options)
 
 
-def drawn(order, categories=CATEGORIES):
-    return [int((categories[order] == number).sum()) for number in NUMBERS]
+def places(order, count=700):
+    """The documents that the indices of an epoch stand for."""
+    return np.asarray(order) % count
+
+
+def drawn(order):
+    return [int((CATEGORIES[places(order)] == number).sum()) for number in NUMBERS]
 
 
 @pytest.mark.parametrize(
@@ -66,8 +73,10 @@ def test_temperature_1_draws_every_document_once():
 def test_rare_categories_come_more_often(temperature):
     order = list(sampler(temperature=temperature))
     assert len(order) == len(sampler()) == 700
-    roots = [count ** (1 / temperature) for count in COUNTS]
-    assert drawn(order) == pytest.approx([700 * root / sum(roots) for root in roots], abs=1)
+    roots = [0 if number == -100 else count ** (1 / temperature) for number, count in zip(NUMBERS, COUNTS, strict=True)]
+    expected = [610 * root / sum(roots) for root in roots]
+    expected[NUMBERS.index(-100)] = 90  # those without a category keep their number
+    assert drawn(order) == pytest.approx(expected, abs=1)
     # Mixed over the epoch, not in blocks: each quarter has its share.
     for start in range(0, 700, 175):
         quarter = drawn(order[start : start + 175])
@@ -75,19 +84,53 @@ def test_rare_categories_come_more_often(temperature):
 
 
 def test_no_document_comes_again_before_all_of_its_category_have_come():
-    order = np.array(list(sampler(temperature=3.0)))
-    times = np.bincount(order, minlength=700)
+    order = list(sampler(temperature=3.0))
+    times = np.bincount(places(order), minlength=700)
     for number in NUMBERS:
         own = times[number == CATEGORIES]
         assert own.max() - own.min() <= 1
+    assert (times[CATEGORIES == -100] == 1).all()
     assert times[CATEGORIES == 11].item() > 20  # one document, many times
     assert times[CATEGORIES == 7].min() == 0  # most documents, some of which wait
+
+
+@pytest.mark.parametrize("size", [None, 16])
+@pytest.mark.parametrize("temperature", [1.0, 2.0, math.inf])
+def test_every_draw_of_a_document_has_an_index_of_its_own(temperature, size):
+    order = list(sampler(temperature=temperature, batch_size=size))
+    assert len(set(order)) == len(order) == 700
+    draws = {}
+    for index in order:
+        draws.setdefault(index % 700, []).append(index // 700)
+    # Numbered from 0 without gaps, so that the first draw is the document itself.
+    assert all(sorted(numbers) == list(range(len(numbers))) for numbers in draws.values())
+    most = max(map(len, draws.values()))
+    assert most == 1 if temperature == 1 else most > 15
+
+
+@pytest.mark.parametrize("number", [90, 689])
+def test_documents_without_a_category_keep_their_number(number):
+    categories = np.repeat([-100, 0, 1], [number, 10, 1])
+    for temperature in (1.0, 3.0, math.inf):
+        order = list(sampler(categories, temperature=temperature))
+        kinds = categories[places(order, len(categories))]
+        assert sorted(index for index in order if index % len(categories) < number) == list(range(number))
+        known = tempered_counts(np.array([10, 1]), 11, temperature).tolist()
+        assert np.bincount(kinds[kinds >= 0]).tolist() == known
+    # Any other number is a category as others are.
+    other = list(sampler(np.where(categories == -100, -5, categories), temperature=math.inf))
+    assert (places(other, len(categories)) < number).sum() == pytest.approx((number + 11) / 3, abs=1)
+
+
+def test_without_any_category_every_document_is_drawn_once():
+    order = list(sampler(np.full(50, -100), temperature=math.inf))
+    assert sorted(order) == list(range(50)) and order != sorted(order)
 
 
 def test_documents_of_a_frequent_category_all_have_their_turn():
     seen = set()
     for epoch in range(40):
-        seen |= set(sampler(epoch=epoch, temperature=math.inf))
+        seen |= set(places(list(sampler(epoch=epoch, temperature=math.inf))).tolist())
     assert len(seen) == 700
 
 
@@ -106,7 +149,7 @@ def test_the_order_depends_on_seed_and_epoch_alone():
 
 
 def test_names_of_the_categories_do_not_matter():
-    renamed = np.select([number == CATEGORIES for number in NUMBERS], [40, -5, 20, 50])  # the order stays
+    renamed = np.select([number == CATEGORIES for number in NUMBERS], [40, -100, 20, 50])  # the order stays
     assert list(sampler(renamed.tolist(), temperature=2.0)) == list(sampler(temperature=2.0))
 
 
@@ -140,13 +183,54 @@ def test_what_is_left_is_mixed():
 
 
 def test_batches_of_one_category_with_a_temperature():
-    order = np.array(list(sampler(temperature=math.inf, batch_size=25)))
-    assert len(order) == 700 and drawn(order) == [175] * 4
-    kinds = CATEGORIES[order].reshape(28, 25)
-    assert (kinds == kinds[:, :1]).all()
+    order = list(sampler(temperature=math.inf, batch_size=25))
+    assert len(order) == 700 and drawn(order) == [203, 90, 204, 203]
+    kinds = CATEGORIES[places(order)].reshape(28, 25)
+    assert (kinds[:27] == kinds[:27, :1]).all()
+    assert [int((kinds[:27, 0] == number).sum()) for number in NUMBERS] == [8, 3, 8, 8]
+    assert [int((kinds[27] == number).sum()) for number in NUMBERS] == [3, 15, 4, 3]  # what is left, mixed
 
 
 def test_a_batch_larger_than_every_category_is_mixed():
     categories = np.repeat([0, 1, 2], 5)
     order = list(sampler(categories, batch_size=8))
     assert sorted(order) == list(range(15)) and len(set(categories[order[:8]])) > 1
+
+
+# ---- what an index gives ----
+
+
+@pytest.mark.parametrize("table", [False, True], ids=["list", "dataset"])
+def test_an_index_is_a_document_and_a_draw(table):
+    rows = [{"name": name} for name in "abcd"]
+    dataset = EpochDataset(Dataset.from_list(rows) if table else rows)
+    dataset.set_epoch(2)
+    indices = [1, 5, 4, 3, 13, 0, 402]
+    expected = [("b", 0), ("b", 1), ("a", 1), ("d", 0), ("b", 3), ("a", 0), ("c", 100)]
+    items = [{"name": name, "epoch": 2, "draw": draw} for name, draw in expected]
+    assert dataset.__getitems__(indices) == items and [dataset[index] for index in indices] == items
+    assert dataset.__getitems__(indices[::-1]) == items[::-1]
+    assert len(dataset) == 4
+
+
+@pytest.mark.parametrize("table", [False, True], ids=["list", "dataset"])
+def test_a_walk_over_the_documents_ends_after_the_last(table):
+    rows = [{"name": name} for name in "abcd"]
+    walk = iter(EpochDataset(Dataset.from_list(rows) if table else rows))
+    assert [(item["name"], item["draw"]) for _, item in zip(range(9), walk, strict=False)] == [
+        (name, 0) for name in "abcd"
+    ]
+
+
+def test_each_draw_has_its_own_random_numbers():
+    feature = {"document_id": "d1", "epoch": 3}
+
+    def numbers(feature, seed=5):
+        return tuple(feature_generator(seed, feature).random(4))
+
+    plain = tuple(document_generator(5, 3, "d1").random(4))
+    assert numbers(feature) == numbers({**feature, "draw": 0}) == plain
+    variants = [{**feature, "draw": draw} for draw in range(12)]
+    variants += [{**feature, "draw": 1, **change} for change in ({"epoch": 4}, {"document_id": "d2"})]
+    assert len({numbers(one) for one in variants} | {numbers(variants[1], seed=6)}) == 15
+    assert numbers(variants[7]) == numbers(variants[7])

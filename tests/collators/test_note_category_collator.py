@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from collators import MaskingOptions, NoteCategoryCollator
+from collators import DeclutrCollator, MaskingOptions, MlmCollator, NoteCategoryCollator, SpanOptions
 from collators.masking import IGNORE_INDEX
 from corpora.category_columns import CategoryColumn
 
@@ -106,12 +106,35 @@ def windows(tokenizer, length, epochs, number=0, seed=3):
     return rows
 
 
-def test_random_windows_start_everywhere_alike(bert_tokenizer):
-    # 33 tokens, windows of 30: four starts.
-    starts = [row[0] - 10 for row in windows(bert_tokenizer, 33, 800)]
+def test_random_windows_start_at_both_ends_most_often(bert_tokenizer):
+    # 33 tokens, windows of 30: four starts. Drawn from -15 to 18, of which 16 are clipped to, or are, each end.
+    starts = [row[0] - 10 for row in windows(bert_tokenizer, 33, 1_500)]
     assert set(starts) == {0, 1, 2, 3}
     shares = np.bincount(starts) / len(starts)
-    assert shares == pytest.approx([0.25] * 4, abs=0.05)
+    assert shares == pytest.approx(np.array([16, 1, 1, 16]) / 34, abs=0.04)
+
+
+@pytest.mark.parametrize(("max_length", "length"), [(32, 31), (32, 90), (33, 300), (3, 6)])
+def test_every_token_is_read_as_often_as_the_rule_says(bert_tokenizer, max_length, length):
+    room, epochs = max_length - 2, 2_000
+    make = collator(bert_tokenizer, masking=None, max_length=max_length)
+    ids = np.arange(length) + 1_000  # each tells its place
+    features = [{**document(0, length, epoch), "input_ids": ids} for epoch in range(epochs)]
+    rows = make(features)["input_ids"][:, 1:-1] - 1_000
+    seen = np.zeros(length)
+    for row in rows.tolist():
+        assert row == list(range(row[0], row[0] + room))  # a run of the document, whole
+        seen[row] += 1
+    # Every start from half a window before the document to half a window behind it, moved to where a window fits.
+    half, last = room // 2, length - room
+    expected = np.zeros(length)
+    for drawn in range(-half, last + half + 1):
+        start = min(max(drawn, 0), last)
+        expected[start : start + room] += 1 / (last + 2 * half + 1)
+    assert expected[0] == pytest.approx((half + 1) / (last + 2 * half + 1)) == pytest.approx(expected[-1])
+    assert seen.min() > 0
+    deviation = np.sqrt(expected * (1 - expected) / epochs)
+    assert (np.abs(seen / epochs - expected) < 4.5 * deviation + 1e-9).all()
 
 
 def test_random_windows_reach_every_part_of_a_long_document(bert_tokenizer):
@@ -144,9 +167,35 @@ def test_windows_and_masks_depend_on_seed_epoch_and_document_alone(bert_tokenize
     long = document(0, 200)
     rows = [
         collator(bert_tokenizer, seed=seed)([{**long, **change}])["input_ids"][0].tolist()
-        for seed, change in [(3, {}), (4, {}), (3, {"epoch": 1}), (3, {"document_id": "other"})]
+        for seed, change in [
+            (3, {}),
+            (4, {}),
+            (3, {"epoch": 1}),
+            (3, {"document_id": "other"}),
+            (3, {"draw": 1}),
+            (3, {"draw": 2}),
+        ]
     ]
-    assert len(set(map(tuple, rows))) == 4
+    assert len(set(map(tuple, rows))) == 6
+
+
+@pytest.mark.parametrize("kind", ["mlm", "declutr", "note_category"])
+def test_a_document_drawn_again_gets_windows_spans_and_masks_of_its_own(bert_tokenizer, kind):
+    make = {
+        "mlm": MlmCollator(bert_tokenizer, seed=3),
+        "declutr": DeclutrCollator(bert_tokenizer, SpanOptions(min_length=4, max_length=24), seed=3),
+        "note_category": collator(bert_tokenizer),
+    }[kind]
+    feature = {**document(0, 200), "patient_key": 5, "content_key": 6}
+
+    def batch(**change):
+        made = make([{**feature, **change}])
+        return made["input_ids"].tolist(), made["labels"].tolist()
+
+    assert batch(draw=0) == batch()  # the first draw is that of a run without repeated documents
+    made = [batch(draw=draw) for draw in range(6)]
+    assert all(one != other for place, one in enumerate(made) for other in made[:place])
+    assert batch(draw=4) == made[4] != batch(draw=4, epoch=1)
 
 
 @pytest.mark.parametrize("window", ["random", "first"])
@@ -156,6 +205,13 @@ def test_no_row_exceeds_the_longest_allowed(bert_tokenizer, window, max_length):
     assert batch["input_ids"].shape[1] == max_length
     expected = [min(length + 2, max_length) for length in LENGTHS]
     assert batch["attention_mask"].sum(1).tolist() == expected * 2
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+@pytest.mark.parametrize("max_length", [0, 1, 2])
+def test_a_window_without_room_for_a_token_is_refused(request, family, max_length):
+    with pytest.raises(ValueError, match=f"^max_length {max_length} leaves no room beside 2 special tokens$"):
+        collator(request.getfixturevalue(f"{family}_tokenizer"), max_length=max_length)
 
 
 def test_rows_are_only_as_long_as_the_longest_and_round_up(bert_tokenizer):

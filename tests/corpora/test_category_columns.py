@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from datasets import Dataset, Features, Sequence, Value
 
-from corpora.category_columns import NO_CATEGORY, CategoryColumn, category_column, category_values, count_categories
+from corpora.category_columns import (
+    NO_CATEGORY,
+    CategoryColumn,
+    category_column,
+    category_values,
+    count_categories,
+    sort_labels,
+)
 from corpora.errors import InputError
 
 QUOTED = ['Consult, "urgent"', "Physician's note", "a;b", "a, b", "a", "Übergabe", 'he said ""no""']
@@ -43,6 +50,24 @@ def test_numbers_as_text_sort_by_size_and_before_words():
     )
 
 
+def test_fractions_and_negative_numbers_sort_by_size_and_before_words():
+    found = column([0.5, -1.25, 10.25, None, 9.75, -10.5, 0.5])
+    assert found.labels == ("-10.5", "-1.25", "0.5", "9.75", "10.25") and found.counts == (1, 1, 2, 1, 1)
+    assert [found.encode(value) for value in (-10.5, "0.5", 10.25, 0.25)] == [0, 2, 4, NO_CATEGORY]
+    # What only looks like a number is a word.
+    words = ["+3", "-", ".5", "1 mg", "1.", "1.2.3", "1e3", "a"]
+    values = ["1.2.3", "10.25", "a", "1e3", "-3", "0.5", "1 mg", "+3", "-1.5", "9", ".5", "-", "1."]
+    assert column(values).labels == ("-3", "-1.5", "0.5", "9", "10.25", *words)
+
+
+def test_labels_sort_alike_in_any_order():
+    labels = ["-2", "-0.5", "0", "1.5", "1.50", "10", "Echo", "echo", "ward 10", "ward 9"]
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        assert sort_labels(random.permutation(labels).tolist()) == labels
+    assert sort_labels({"b": 1, "a": 9}) == ["a", "b"] and sort_labels([]) == []
+
+
 def test_whole_floats_are_whole_numbers():
     # What pandas makes of whole numbers in a column with gaps.
     found = column([1.0, 10.0, None, 2.0, 10.0])
@@ -68,6 +93,13 @@ def test_lists_are_several_categories_a_document():
     found = column([["renal", "cardiac"], None, ["cardiac"], [], ["renal", "cardiac", "renal", None, ""], ["skin"]])
     assert found.multi_label and found.labels == ("cardiac", "renal", "skin")
     assert found.counts == (3, 2, 1)  # a document that repeats a category counts once
+
+
+def test_lists_of_one_label_are_a_yes_or_no():
+    found = column([["fall"], [], None, ["fall", "fall"], [None, ""]])
+    assert found == CategoryColumn("kind", ("fall",), (2,), multi_label=True)
+    assert found.encode(["fall"]).tolist() == [1] and found.encode([]).tolist() == [0]
+    assert np.isnan(found.encode(None)).all() and found.encode(None).shape == (1,)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +169,19 @@ def test_a_column_crosses_to_a_worker_process():
     assert copy == found and [copy.encode(value) for value in ("9", "10", "x", "y")] == [0, 1, 2, NO_CATEGORY]
 
 
+@pytest.mark.parametrize("name", ["document_id", "patient_id", "dup_group"])
+def test_ids_are_no_categories(name):
+    documents = Dataset.from_dict({"kind": ["a", "b"], name: ["1", "2"]})
+    for data in (documents, documents.remove_columns(name)):
+        with pytest.raises(InputError, match="the column holds ids, not categories; choose another column") as caught:
+            category_column(data, name)
+        assert caught.value.column == name
+    assert category_column(documents.rename_column(name, f"{name}s"), f"{name}s").labels == ("1", "2")
+
+
 SECRET = "Mrs Quatermain fell"
+LONG = f"{SECRET} {'again and ' * 8}again"
+assert len(LONG) > 80
 
 
 @pytest.mark.parametrize(
@@ -145,9 +189,15 @@ SECRET = "Mrs Quatermain fell"
     [
         ([None, None, "", " "], "no training document has a category"),
         ([[], [], None], "no training document has a category"),
-        ([SECRET, SECRET, None, f" {SECRET} "], "same category"),
-        ([[SECRET], [SECRET, SECRET]], "same category"),
+        ([SECRET, SECRET, None, f" {SECRET} "], "all training documents that have a category have the same one"),
+        ([LONG, LONG], "have the same one"),  # before its length counts
         ([f"{SECRET} {number} times" for number in range(5_000)], "5,000 different values in 5,000 training documents"),
+        ([f"{LONG} {number}" for number in range(201)] * 2, "201 different values in 402 training documents"),
+        ([LONG, "Nursing"] * 9, f"values of up to {len(LONG)} characters: the column looks like free text"),
+        ([["Nursing", LONG], ["Nursing"], [LONG]], f"values of up to {len(LONG)} characters"),
+        ([[LONG], [LONG], []], f"values of up to {len(LONG)} characters"),
+        ([f"{SECRET} {number} times" for number in range(21)], "21 values occur once: the column looks like free text"),
+        ([[f"{SECRET} {number}", "Nursing"] for number in range(30)], "30 values occur once"),
     ],
 )
 def test_columns_without_categories_are_refused_and_not_quoted(values, problem):
@@ -158,6 +208,34 @@ def test_columns_without_categories_are_refused_and_not_quoted(values, problem):
     assert not set(SECRET.split()) & set(message.split())
 
 
+@pytest.mark.parametrize("values", [lambda *labels: list(labels), lambda *labels: [[one] for one in labels]])
+def test_the_longest_value_has_80_characters(values):
+    assert column(values("a" * 80, "b", "b")).labels == ("a" * 80, "b")
+    assert column(values(f"  {'a' * 80}\n", "b")).labels == ("a" * 80, "b")  # as it is read, without the blanks
+    with pytest.raises(InputError, match=r"values of up to 81 characters: .*; choose another column, or group its val"):
+        column(values("a" * 81, "b", "b"))
+
+
+@pytest.mark.parametrize(
+    ("once", "repeated", "fits"),
+    [(20, 0, True), (21, 0, False), (11, 10, False), (11, 11, True), (10, 11, True), (0, 21, True), (101, 99, False)],
+)
+def test_many_values_that_mostly_occur_once_are_free_text(once, repeated, fits):
+    values = [f"once {number}" for number in range(once)] + [f"often {number}" for number in range(repeated)] * 2
+    if fits:
+        assert len(column(values).labels) == once + repeated
+        return
+    with pytest.raises(InputError, match=rf"^column 'kind': {once} values occur once: the column looks like free text"):
+        column(values)
+
+
+def test_free_text_is_refused_whatever_bound_is_passed():
+    values = [f"{SECRET} {number} times" for number in range(1_500)]
+    with pytest.raises(InputError, match="1,500 values occur once: the column looks like free text") as caught:
+        column(values, max_categories=5_000)
+    assert "Quatermain" not in str(caught.value)
+
+
 def test_a_missing_column_is_refused():
     with pytest.raises(InputError, match=r"column 'Kind': the column is missing; .*--label_columns"):
         category_column(Dataset.from_dict({"kind": ["a", "b"]}), "Kind")
@@ -165,7 +243,7 @@ def test_a_missing_column_is_refused():
 
 def test_the_bound_on_values_can_be_raised_as_the_message_says():
     values = [f"ward {number}" for number in range(201)] * 2
-    assert len(column(values[:200]).labels) == 200
+    assert len(column(values[:200] * 2).labels) == 200
     with pytest.raises(InputError, match=r"201 different values in 402 .*--max_categories 201 if they are"):
         column(values)
     assert len(column(values, max_categories=201).labels) == 201

@@ -1,5 +1,7 @@
 """Accuracy and macro-F1 against plain loops."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -75,8 +77,20 @@ def test_a_single_category_that_occurs_is_not_read_as_two():
     assert category_scores(probabilities, targets) == pytest.approx({"accuracy": 3 / 4, "f1_macro": 4 / 5})
 
 
-def test_documents_of_no_category_rightly_predicted():
-    assert category_scores(np.full((3, 2), 0.1), np.zeros((3, 2), dtype=np.float32))["accuracy"] == 1.0
+def test_a_column_of_one_category_is_not_read_as_two():
+    # Predicted: 1 0 0 1. One hit, one missed, one wrong.
+    scores = category_scores(np.array([[0.9], [0.1], [0.1], [0.6]]), np.array([[1], [1], [0], [0]], dtype=np.float32))
+    assert scores == pytest.approx({"accuracy": 1 / 2, "f1_macro": 1 / 2})
+
+
+@pytest.mark.parametrize("categories", [1, 2])
+def test_documents_of_no_category_rightly_predicted_have_no_f1(categories):
+    targets = np.zeros((3, categories), dtype=np.float32)
+    scores = category_scores(np.full((3, categories), 0.1), targets)
+    assert scores["accuracy"] == 1.0 and math.isnan(scores["f1_macro"]) and type(scores["f1_macro"]) is float
+    # Wrongly predicted, or not predicted though there, they have one, and it is 0.
+    assert category_scores(np.full((3, categories), 0.9), targets) == {"accuracy": 0.0, "f1_macro": 0.0}
+    assert category_scores(np.full((3, categories), 0.1), targets + 1) == {"accuracy": 0.0, "f1_macro": 0.0}
 
 
 @pytest.mark.parametrize("targets", [np.zeros(0, dtype=np.int64), np.zeros((0, 3), dtype=np.float32)])

@@ -69,9 +69,12 @@ def test_other_values_in_validation_are_reported(base, notes, tmp_path, capsys, 
     file = write_csv(tmp_path / "notes.csv", texts[:20], note_category=kinds)
     other = write_csv(tmp_path / "validation.csv", texts[20:], note_category=[*kinds[:15], *"CCCDD"])
     assert train(base, tmp_path, file, "--validation_file", other) == 0
-    assert "5 validation documents have one of 2 values of note_category that no training document has" in caplog.text
+    assert (
+        "values of note_category that no training document has occur in validation documents (2 values, 5 times); "
+        "they are left out of its scores"
+    ) in caplog.text
     metrics = json.loads((tmp_path / "out" / "training_summary.json").read_text())["metrics"]
-    assert metrics["eval_note_category_unseen_documents"] == 5
+    assert metrics["eval_note_category_unseen"] == 5
     assert np.isfinite(metrics["eval_note_category_f1_macro"])
 
 
@@ -79,11 +82,19 @@ def test_other_values_in_validation_are_reported(base, notes, tmp_path, capsys, 
     ("value", "message"),
     [
         (lambda number: f"patient says {number} zebras", "400 different values in 400 training documents"),
-        (lambda number: "Nursing", "all training documents have the same category"),
+        (lambda number: "Nursing", "all training documents that have a category have the same one"),
         (lambda number: "", "no training document has a category"),
         (lambda number: number * 0.37, "400 different values"),
+        (
+            lambda number: f"patient says {number} zebras" if number < 25 else "Nursing",
+            "25 values occur once: the column looks like free text",
+        ),
+        (
+            lambda number: "patient says zebras and " * 4 if number % 2 else "Nursing",
+            "values of up to 95 characters: the column looks like free text",
+        ),
     ],
-    ids=["free text", "one value", "nothing", "measurements"],
+    ids=["free text", "one value", "nothing", "measurements", "some free text", "long values"],
 )
 def test_unfit_columns_are_refused(base, notes, tmp_path, capsys, value, message):
     texts = [f"{notes['text'][number % 40]} {number}" for number in range(400)]
@@ -100,6 +111,12 @@ def test_faults_of_options_and_columns(base, notes, tmp_path):
     file = write_csv(tmp_path / "notes.csv", notes["text"], note_category=notes["note_category"])
     for options, message in [
         (["--category_columns", "ward"], "column 'ward'"),
+        (["--category_columns", "note_category", "document_id"], "column 'document_id': the column holds ids"),
+        (["--category_columns", "draw"], "cannot be called draw"),
+        (["--category_columns", "ward", "ward_probe"], "cannot be called ward_probe beside one without _probe"),
+        (["--category_balance", "inverse", "--category_weight", 0], "weights a loss that category_weight 0 leaves out"),
+        (["--category_column_weights", "-2"], "category_column_weights must be positive, got [-2.0]"),
+        (["--pad_to_multiple_of", 24], "--pad_to_multiple_of 24 does not divide the model's window of 64"),
         (["--category_balance", "weighted"], "category_balance"),
         (["--supcon_projection_size", 8], "belongs to category_loss supcon"),
         (["--category_weight", 0], "category_weight above 0"),

@@ -24,26 +24,30 @@ def cross_entropy_by_loops(logits, targets, weights):
 
 
 def binary_by_loops(logits, targets, weights):
+    """A weight counts where a category holds, relative to the smallest weight, which the commonest category has."""
     total = 0.0
     for row, target in zip(logits.double().tolist(), targets.double().tolist(), strict=True):
         if not any(map(math.isnan, target)):
             terms = []
             for logit, holds, weight in zip(row, target, weights, strict=True):
                 probability = 1 / (1 + math.exp(-logit))
-                terms.append(-weight * math.log(probability if holds else 1 - probability))
+                relative = weight / min(weights)
+                terms.append(-relative * math.log(probability) if holds else -math.log(1 - probability))
             total += sum(terms) / len(terms)
     return total
 
 
-def supcon_by_loops(vectors, targets, temperature):
+def supcon_by_loops(vectors, targets, temperature, documents=None):
+    documents = list(range(len(targets))) if documents is None else documents
     rows = [[value / math.hypot(*row) for value in row] for row in vectors.double().tolist()]
     known = [place for place, target in enumerate(targets.tolist()) if target != -100]
     total, count = 0.0, 0
     for i in known:
-        positives = [p for p in known if p != i and targets[p] == targets[i]]
+        others = [a for a in known if a != i and documents[a] != documents[i]]
+        positives = [p for p in others if targets[p] == targets[i]]
         if not positives:
             continue
-        scores = {a: math.exp(dot(rows[i], rows[a]) / temperature) for a in known if a != i}
+        scores = {a: math.exp(dot(rows[i], rows[a]) / temperature) for a in others}
         total -= sum(math.log(scores[p] / sum(scores.values())) for p in positives) / len(positives)
         count += 1
     return total, count
@@ -121,6 +125,41 @@ def test_multi_label_loss_equals_plain_loops(dtype, tolerance, weights):
     assert loss.item() == pytest.approx(binary_by_loops(logits, targets, weights), rel=tolerance)
 
 
+def test_multi_label_loss_literally():
+    # Probabilities 3/4 and 1/4; the weights are 1 and 6 relative to the smaller one.
+    logits, weights = torch.tensor([[math.log(3), -math.log(3)]]), torch.tensor([0.5, 3.0])
+    for targets, expected in [
+        ([1.0, 0.0], math.log(4 / 3) + math.log(4 / 3)),
+        ([1.0, 1.0], math.log(4 / 3) + 6 * math.log(4)),
+        ([0.0, 1.0], math.log(4) + 6 * math.log(4)),
+        ([0.0, 0.0], math.log(4) + math.log(4 / 3)),
+    ]:
+        loss = category_cross_entropy(logits, torch.tensor([targets]), weights)
+        assert loss.item() == pytest.approx(expected / 2), targets
+
+
+def test_multi_label_weights_count_where_a_category_holds_and_relative_to_the_commonest():
+    torch.manual_seed(11)
+    logits, targets = torch.randn(8, 3), (torch.rand(8, 3) < 0.5).float()
+    weights = category_weights([50, 5, 1], "inverse")
+    loss = category_cross_entropy(logits, targets, weights)
+    torch.testing.assert_close(category_cross_entropy(logits, targets, 7 * weights), loss)
+    # What is absent, and the commonest category, weigh as without weights.
+    absent = torch.zeros(8, 3)
+    assert torch.equal(
+        category_cross_entropy(logits, absent, weights), category_cross_entropy(logits, absent, torch.ones(3))
+    )
+    commonest = targets * torch.tensor([1.0, 0.0, 0.0])
+    torch.testing.assert_close(
+        category_cross_entropy(logits, commonest, weights), category_cross_entropy(logits, commonest, torch.ones(3))
+    )
+    assert loss > 2 * category_cross_entropy(logits, targets, torch.ones(3))
+    # One category alone is its own commonest.
+    single = category_weights([3], "inverse")
+    one = category_cross_entropy(logits[:, :1], targets[:, :1], 9 * single)
+    torch.testing.assert_close(one, category_cross_entropy(logits[:, :1], targets[:, :1], torch.ones(1)))
+
+
 @pytest.mark.parametrize("targets", [torch.tensor([1, -100, 0]), torch.tensor([[0, 1.0], [math.nan] * 2, [0, 0]])])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_documents_without_a_category_get_no_gradient(targets, dtype):
@@ -162,6 +201,47 @@ def test_supcon_equals_plain_loops(dtype, tolerance, temperature):
     expected, documents = supcon_by_loops(vectors, targets, temperature)
     assert loss.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
     assert loss.item() == pytest.approx(expected, rel=tolerance) and count.item() == documents == 7
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), *DTYPES])
+def test_supcon_with_rows_of_one_document_equals_plain_loops(dtype, tolerance):
+    torch.manual_seed(12)
+    vectors = (5 * torch.randn(12, 6)).to(dtype)
+    targets = torch.tensor([0, 1, 1, -100, 2, 0, 0, 3, -100, 3, 1, 2])
+    # Document 40 has all rows of category 3, which are left without a positive; documents 10 and 20 have two rows of a
+    # category that another document has too; documents 50 and 51 one each; document 30 is without a category.
+    documents = torch.tensor([10, 20, 20, 30, 50, 10, 11, 40, 30, 40, 21, 51])
+    loss, count = supervised_contrastive(vectors, targets, 0.1, documents)
+    expected, rows = supcon_by_loops(vectors, targets, 0.1, documents.tolist())
+    assert loss.item() == pytest.approx(expected, rel=tolerance) and count.item() == rows == 8
+    without, all_rows = supervised_contrastive(vectors, targets, 0.1)
+    assert all_rows == 10 and abs(without.item() - expected) > 0.1
+    apart, _ = supervised_contrastive(vectors, targets, 0.1, torch.arange(12) + 7)
+    assert torch.equal(apart, without)
+
+
+def test_rows_of_one_document_are_neither_positives_nor_negatives_of_each_other():
+    torch.manual_seed(13)
+    vectors = torch.randn(4, 5, dtype=torch.float64, requires_grad=True)
+    targets, documents = torch.tensor([0, 0, 0, 1]), torch.tensor([1, 1, 2, 3])
+    loss, count = supervised_contrastive(vectors, targets, 0.2, documents)
+    assert count == 3
+    # Rows 0 and 1 are not in each other's sums; row 2 has both as positives.
+    unit = torch.nn.functional.normalize(vectors, dim=1)
+    scores = unit @ unit.T / 0.2
+    parts = [torch.logsumexp(scores[row, [2, 3]], 0) - scores[row, 2] for row in (0, 1)]
+    parts.append(torch.logsumexp(scores[2, [0, 1, 3]], 0) - scores[2, [0, 1]].mean())
+    torch.testing.assert_close(loss, sum(parts))
+    assert torch.autograd.gradcheck(lambda v: supervised_contrastive(v, targets, 0.2, documents)[0], (vectors,))
+
+
+def test_a_batch_of_one_document_has_a_finite_loss_of_zero():
+    projection = torch.nn.Linear(4, 4)
+    vectors = projection(torch.randn(3, 4))
+    loss, count = supervised_contrastive(vectors, torch.tensor([0, 0, 1]), 0.05, torch.tensor([8, 8, 8]))
+    assert loss.item() == 0 and count.item() == 0
+    loss.backward()
+    assert torch.equal(projection.weight.grad, torch.zeros(4, 4))
 
 
 def test_supcon_literally():
@@ -308,15 +388,17 @@ def test_an_unknown_policy_for_categories_is_refused(policy):
 
 
 @pytest.mark.parametrize("alone", [False, True], ids=["beside negatives", "with everything left out"])
+@pytest.mark.filterwarnings("ignore:Anomaly Detection")
 def test_a_vector_without_a_positive_has_no_loss_and_a_finite_gradient(alone):
     torch.manual_seed(10)
     vectors = torch.randn(4, 3, requires_grad=True)
     positive, excluded = torch.zeros(4, 4, dtype=torch.bool), torch.eye(4, dtype=torch.bool)
     positive[0, 1] = positive[1, 0] = True
     excluded[3] |= alone
-    losses, hits = nt_xent(vectors, PairRelations(positive, excluded), 0.05)
+    with torch.autograd.set_detect_anomaly(True):  # nor is any gradient on the way not a number
+        losses, hits = nt_xent(vectors, PairRelations(positive, excluded), 0.05)
+        gradient = torch.autograd.grad(losses[2:].sum(), vectors, retain_graph=True)[0]
+        losses.sum().backward()
     assert losses[2:].tolist() == [0, 0] and (losses[:2] > 0).all() and not hits[2:].any()
-    gradient = torch.autograd.grad(losses[2:].sum(), vectors, retain_graph=True)[0]
     assert torch.equal(gradient, torch.zeros(4, 3))
-    losses.sum().backward()
     assert vectors.grad.isfinite().all() and vectors.grad[2].abs().max() > 0

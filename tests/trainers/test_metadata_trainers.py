@@ -195,7 +195,7 @@ def test_validation_is_the_same_each_time_and_its_scores_choose_the_best_model(
     )
     first, second = trainer.evaluate(), trainer.evaluate()
     wanted = {"note_category_accuracy", "note_category_f1_macro", "note_category_silhouette", "note_category_loss"}
-    wanted |= {"flags_accuracy", "flags_f1_macro", "note_category_unseen_documents"}
+    wanted |= {"flags_accuracy", "flags_f1_macro", "note_category_unseen", "flags_unseen"}
     assert {f"eval_{name}" for name in wanted} <= set(first)
     assert {name: first[name] for name in first if "per_second" not in name and "runtime" not in name} == {
         name: second[name] for name in second if "per_second" not in name and "runtime" not in name
@@ -231,14 +231,68 @@ def test_evaluation_scores_are_those_of_the_documents(make_model, labelled, tmp_
 
 def test_categories_that_training_has_not_are_reported(make_model, labelled, tmp_path, caplog):
     changed = labelled.map(
-        lambda note, number: {"note_category": "Consult" if number >= 36 else note["note_category"]}, with_indices=True
+        lambda note, number: {
+            "note_category": ("Consult" if number > 36 else "Echo") if number >= 36 else note["note_category"],
+            "flags": [*note["flags"], "closed", "closed"] if number < 28 and number >= 24 else note["flags"],
+        },
+        with_indices=True,
     )
     trainer = note_category(make_model, changed, tmp_path)
-    assert trainer.unseen_categories["note_category"] == {"Consult": 4}
-    assert "4 validation documents have one of 1 values of note_category" in caplog.text
+    assert trainer.unseen_categories == {
+        "note_category": {"Consult": 3, "Echo": 1},
+        "specialty": {},
+        "flags": {"closed": 4},
+    }
+    for message in (
+        "values of note_category that no training document has occur in validation documents (2 values, 4 times)",
+        "values of flags that no training document has occur in validation documents (1 values, 4 times)",
+    ):
+        assert message in caplog.text
+    assert "Consult" not in caplog.text and "closed" not in caplog.text and "specialty" not in caplog.text
     metrics = trainer.evaluate()
-    assert metrics["eval_note_category_unseen_documents"] == 4
+    unseen = {name: value for name, value in metrics.items() if "unseen" in name}
+    assert unseen == {"eval_note_category_unseen": 4, "eval_specialty_unseen": 0, "eval_flags_unseen": 4}
     assert np.isfinite(metrics["eval_loss"])
+
+
+def test_a_list_column_of_one_label_trains_as_a_yes_or_no(make_model, labelled, tmp_path):
+    single = labelled.map(lambda note: {"flags": [flag for flag in note["flags"] if flag == "urgent"]})
+    trainer = note_category(
+        make_model, single, tmp_path, category_columns=["flags"], category_balance="inverse", max_steps=8
+    )
+    assert trainer.columns[0].labels == ("urgent",) and trainer.columns[0].counts == (12,)
+    before = [parameter.detach().clone() for parameter in trainer.category_heads.parameters()]
+    trainer.train()
+    assert all(
+        not torch.equal(one, other) for one, other in zip(before, trainer.category_heads.parameters(), strict=True)
+    )
+    metrics = trainer.evaluate()
+    assert 0 <= metrics["eval_flags_accuracy"] <= 1 and np.isfinite(metrics["eval_flags_loss"])
+    trainer.export(tmp_path)
+    model = NoteCategoryModel.from_pretrained(tmp_path, device="cpu")
+    assert model.predict(single["text"][:3])["flags"].shape == (3, 1)
+
+
+def test_the_contrastive_category_loss_leaves_spans_of_one_document_apart(make_model, labelled, tmp_path):
+    trainer = combined(make_model, labelled, tmp_path, category_loss="supcon", supcon_temperature=0.2)
+    batch = next(iter(trainer.get_train_dataloader()))
+    assert len(set(batch["document_keys"].tolist())) == 4 and len(batch["document_keys"]) == 8
+    model = trainer.model.eval()
+    terms = {term.name: term for term in trainer.loss_terms(model, batch)}
+    with torch.no_grad():
+        hidden, _ = trainer.forward(model, batch)
+        anchors = pool(hidden, batch["attention_mask"])[batch["anchor_rows"]]
+        unit = F.normalize(anchors.double(), dim=1)
+    scores, keys, kinds = (unit @ unit.T / 0.2).exp(), batch["document_keys"], batch["categories"]["note_category"]
+    losses = []
+    for row in range(8):
+        others = [other for other in range(8) if keys[other] != keys[row]]
+        total = sum(scores[row, other] for other in others)
+        shares = [(scores[row, other] / total).log() for other in others if kinds[other] == kinds[row]]
+        losses += [-sum(shares).item() / len(shares)] if shares else []
+    assert len(losses) > 3
+    assert terms["note_category"].total.item() == pytest.approx(sum(losses), rel=1e-4)
+    assert int(terms["note_category"].count) == len(losses)
 
 
 @pytest.mark.parametrize("lora", [False, True])
@@ -305,8 +359,34 @@ def test_balanced_sampling_evens_the_batches_out(make_model, labelled, tmp_path)
             make_model, rare, tmp_path, category_balance=balance, sampling_temperature=float("inf"), **options
         )
         batch = next(iter(trainer.get_train_dataloader()))
-        shares[balance] = batch["categories"]["note_category"].eq(0).float().mean().item()
+        echo = batch["categories"]["note_category"].eq(0)
+        shares[balance] = echo.float().mean().item()
     assert shares == {"none": pytest.approx(1 / 24), "sampling": 0.5}
+    # The one document of its category is there twelve times, each time otherwise masked or another part of it.
+    assert len(set(batch["document_keys"][echo].tolist())) == 1
+    rows = [tuple(row.tolist()) for row in batch["input_ids"][echo]]
+    assert len(rows) == len(set(rows)) == 12
+    sampler = trainer._get_train_sampler()
+    assert len(set(sampler)) == len(list(sampler)) == 24 and max(sampler) >= 11 * 24
+
+
+def test_balanced_batches_keep_the_documents_without_a_category(make_model, labelled, tmp_path):
+    kept = labelled.map(
+        lambda note, number: {"note_category": None if number % 2 else ["Echo", "Nursing"][number < 22]},
+        with_indices=True,
+    )
+    trainer = note_category(
+        make_model,
+        kept,
+        tmp_path,
+        category_columns=["note_category"],
+        category_balance="sampling",
+        sampling_temperature=float("inf"),
+        per_device_train_batch_size=24,
+    )
+    assert trainer.columns[0].counts == (1, 11)
+    targets = next(iter(trainer.get_train_dataloader()))["categories"]["note_category"].tolist()
+    assert [targets.count(number) for number in (-100, 0, 1)] == [12, 6, 6]
 
 
 def test_batches_of_one_category(make_model, labelled, tmp_path):
@@ -373,3 +453,34 @@ def test_columns_are_looked_up_in_the_training_documents(make_model, labelled, t
         note_category(
             make_model, labelled, tmp_path, category_columns=["flags"], category_balance="sampling"
         ).get_train_dataloader()
+
+
+@pytest.mark.parametrize("objective", MAKERS)
+def test_a_projection_for_columns_of_lists_alone_is_refused(make_model, labelled, tmp_path, objective):
+    options = {"category_loss": "supcon", "supcon_projection_size": 4}
+    with pytest.raises(
+        InputError,
+        match="no column has a contrastive loss to project for: lists take binary cross-entropy; leave out --supcon_projection_size",
+    ):
+        MAKERS[objective](make_model, labelled, tmp_path, category_columns=["flags"], **options)
+    mixed = MAKERS[objective](make_model, labelled, tmp_path, category_columns=["flags", "specialty"], **options)
+    sizes = [sum(p.numel() for p in projection.parameters()) for projection in mixed.category_heads.projections]
+    assert sizes == [0, (16 + 1) * 16 + (16 + 1) * 4]
+
+
+@pytest.mark.parametrize("objective", MAKERS)
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_padding_beyond_the_window_is_refused(make_model, labelled, tmp_path, objective, family):
+    make = MAKERS[objective]
+    for multiple in (24, 128):
+        with pytest.raises(InputError) as caught:
+            make(make_model, labelled, tmp_path, family, pad_to_multiple_of=multiple)
+        message = (
+            f"--pad_to_multiple_of {multiple} does not divide the model's window of 64, which padding could exceed"
+        )
+        assert str(caught.value) == f"{message}; leave it out"
+    for multiple in (16, 64):
+        trainer = make(make_model, labelled, tmp_path, family, pad_to_multiple_of=multiple)
+        batch = next(iter(trainer.get_train_dataloader()))
+        assert batch["input_ids"].shape[1] % multiple == 0 and batch["input_ids"].shape[1] <= 64
+        assert all(term.total.isfinite() for term in trainer.loss_terms(trainer.model, batch))
