@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from corpora.few_shot import few_shot_sample
+from metrics.intervals import macro_f1_of_resamples, resample_within_classes
+
 RESAMPLES = 200
 # Above this number of training documents, rotating TF-IDF takes longer than it saves.
 ROTATED = 4000
@@ -175,17 +178,6 @@ def scale(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (train - mean) / length, (test - mean) / length
 
 
-def few_shot_sample(labels: np.ndarray, shots: int, seed: int) -> np.ndarray:
-    """Draw up to `shots` documents of each class; a smaller number draws a subset of a larger one's.
-
-    Returns:
-        Sorted positions.
-    """
-    generator = np.random.default_rng(seed)
-    chosen = [generator.permutation(np.flatnonzero(labels == name))[:shots] for name in np.unique(labels)]
-    return np.sort(np.concatenate(chosen))
-
-
 def _sample(labels: np.ndarray, shots: int | None, settings: ProbeSettings, seed: int) -> np.ndarray:
     if shots is not None:
         return few_shot_sample(labels, shots, seed)
@@ -206,36 +198,3 @@ def _predict(x_train: Any, labels: np.ndarray, rows: np.ndarray, x_test: Any, c:
     else:
         model = LogisticRegression(C=c, class_weight="balanced", max_iter=2000)
     return model.fit(x_train[rows], labels[rows]).predict(x_test)
-
-
-def resample_within_classes(labels: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """Draw bootstrap resamples of the test documents within each class.
-
-    Returns:
-        `(resamples, documents)` times that each document is drawn.
-    """
-    generator = np.random.default_rng([seed, 1])
-    counts = np.zeros((resamples, len(labels)), dtype=np.int64)
-    for name in np.unique(labels):
-        rows = np.flatnonzero(labels == name)
-        counts[:, rows] = generator.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=resamples)
-    return counts
-
-
-def macro_f1_of_resamples(truth: np.ndarray, predicted: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Compute the macro-F1 of each resample, over the classes that it holds or that are predicted in it.
-
-    Args:
-        truth: `(documents,)` classes.
-        predicted: `(documents,)` classes.
-        counts: `(resamples, documents)` times that each document is drawn.
-
-    Returns:
-        `(resamples,)` scores, equal to scikit-learn's `f1_score(average="macro")` on each resample.
-    """
-    names = np.unique(np.concatenate([truth, predicted]))
-    true, said = truth[:, None] == names, predicted[:, None] == names
-    hits = counts @ (true & said).astype(np.int64)
-    total = counts @ true.astype(np.int64) + counts @ said.astype(np.int64)
-    present = total > 0
-    return np.where(present, 2 * hits / np.maximum(total, 1), 0).sum(1) / present.sum(1)
