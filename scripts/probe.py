@@ -18,6 +18,7 @@ from embedding_files import read_embeddings
 from encoder_options import EncoderOptions
 from json_files import write_json
 from modeling.checkpoint_folder import check_checkpoint
+from named_paths import named_paths
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,8 +80,8 @@ def main(argv: list[str] | None = None) -> None:
     options, encoding, reading = RecipeParser(
         [ProbeOptions, EncoderOptions, ReadingOptions], description=__doc__
     ).parse(argv)
-    files = _named(options.embeddings, "--embeddings")
-    models = _named(options.models, "--models")
+    files = named_paths(options.embeddings, "--embeddings")
+    models = named_paths(options.models, "--models")
     if twice := files.keys() & models.keys():
         raise InputError(f"the name '{min(twice)}' stands for an embedding file and for a model")
     for folder in models.values():
@@ -120,18 +121,6 @@ def main(argv: list[str] | None = None) -> None:
             },
         )
         print(f"\nScores: {output}")
-
-
-def _named(entries: Sequence[str], option: str) -> dict[str, str]:
-    named: dict[str, str] = {}
-    for entry in entries:
-        name, equals, value = entry.partition("=")
-        if not equals or not name or not value:
-            raise InputError(f"{option} {entry} is not of the form NAME=PATH")
-        if name in named:
-            raise InputError(f"{option} names '{name}' twice")
-        named[name] = value
-    return named
 
 
 def _output(options: ProbeOptions) -> Path | None:

@@ -1,0 +1,289 @@
+"""Compare encoders as document classifiers: frozen, partly frozen, fine-tuned, with LoRA, with few labels.
+
+    python scripts/classify.py --data corpus --label_column specialty --models base=BASE adapted=MODEL --output_dir DIR
+
+Every system is trained on the same nested samples of the training documents, choices are made on validation documents
+or by cross-validation, and each cell reads the test documents once. Majority class and TF-IDF stand in the same table.
+Run the same command again after an interruption: finished cells are not computed twice.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from classification_cells import Cell, ResultFolder, all_cells
+from classify_options import ProtocolOptions, TrainingOptions
+from command_line import RecipeParser, run
+from corpora.columns import NoteColumns
+from corpora.errors import InputError
+from corpora.label_tasks import LabelOptions, classification_task
+from corpora.records import ReadingOptions
+from corpora.sources import find_sources
+from modeling.checkpoint_folder import check_checkpoint
+from named_paths import named_paths
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset, DatasetDict
+
+    from corpora.label_tasks import ClassificationTask
+
+SPLITS = ("train", "validation", "test")
+
+
+class Study:
+    """The documents, their classes, and what the systems need of them, each made once.
+
+    Args:
+        corpus: Train, validation and test documents.
+        task: What is predicted.
+        models: Checkpoints by name.
+        protocol: Options.
+        training: Options.
+    """
+
+    def __init__(
+        self,
+        corpus: DatasetDict,
+        task: ClassificationTask,
+        models: dict[str, str],
+        protocol: ProtocolOptions,
+        training: TrainingOptions,
+    ) -> None:
+        self.task, self.models, self.protocol, self.training = task, models, protocol, training
+        self.documents: dict[str, Dataset] = {}
+        self.targets: dict[str, np.ndarray] = {}
+        for split in SPLITS:
+            kept, self.targets[split] = task.labelled(corpus[split])
+            self.documents[split] = corpus[split].select(kept)
+        self._words: Any = None
+        self._embeddings: tuple[tuple[str, str], Any] | None = None
+        self._tokenized: tuple[str, Any] | None = None
+
+    def rows(self, cell: Cell) -> np.ndarray:
+        """Return the training documents of a cell."""
+        import numpy as np
+
+        from corpora.few_shot import few_shot_sample
+
+        if cell.shots is None:
+            return np.arange(len(self.targets["train"]))
+        ids = self.documents["train"]["document_id"][:]
+        return few_shot_sample(self.targets["train"], cell.shots, cell.seed, ids)
+
+    def probe(self, cell: Cell) -> tuple[np.ndarray, dict[str, Any]]:
+        """Fit a probe or a baseline."""
+        from classification_probes import embedding_features, fit_probe, side_by_side
+
+        features = None
+        if cell.model is not None:
+            features = embedding_features(*self._embedded(cell))
+        if cell.method in ("tfidf", "majority", "hybrid"):
+            words = self._bag()
+            features = side_by_side(words, features) if cell.method == "hybrid" else self._rotated(words)
+        rows = self.rows(cell)
+        classes = len(self.task.labels)
+        return fit_probe(cell.method, features, rows, self.targets["train"][rows], classes, cell.seed)
+
+    def _bag(self) -> Any:
+        from classification_probes import bag_of_words
+
+        if self._words is None:
+            self._words = bag_of_words(self.documents["train"]["text"][:], self.documents["test"]["text"][:])
+        return self._words
+
+    def _rotated(self, words: Any) -> Any:
+        from classification_probes import Features
+        from frozen_probe import rotate
+
+        return Features(*rotate(words.train, words.test))
+
+    def _embedded(self, cell: Cell) -> tuple[np.ndarray, np.ndarray]:
+        """Encode the training and test documents, frozen."""
+        if self._embeddings is None or self._embeddings[0] != (cell.model, cell.reading):
+            from classification_training import TrainedSystem
+            from modeling.frozen_features import embed_documents
+
+            system = self.system(cell)
+            model = system.new_classifier(cell.seed).to(self.device())
+            model.freeze("all")
+            documents, tokenizer = self.tokenized(cell.model)
+            collator = model.collator(tokenizer)
+            size = self.protocol.batch_size
+            found = [embed_documents(model, documents[split], collator, size) for split in ("train", "test")]
+            assert isinstance(system, TrainedSystem)
+            system.close()
+            self._embeddings = ((cell.model, cell.reading), tuple(found))
+        return self._embeddings[1]
+
+    def device(self) -> str:
+        """Return where to compute."""
+        import torch
+
+        return "cuda" if torch.cuda.is_available() and not self.training.use_cpu else "cpu"
+
+    def system(self, cell: Cell) -> Any:
+        """Return the system that a cell belongs to."""
+        from classification_training import TrainedSystem
+
+        checkpoint = self.models[cell.model]
+        return TrainedSystem(checkpoint, cell, self.task.labels, self.task.kind, self.protocol, self.training)
+
+    def tokenized(self, model: str) -> tuple[dict[str, Any], Any]:
+        """Return the tokenised documents of each split, and the tokenizer."""
+        from collators import tokenize_documents
+        from modeling.loading import load_tokenizer
+
+        if self._tokenized is None or self._tokenized[0] != model:
+            tokenizer = load_tokenizer(self.models[model])
+            parts = {
+                split: [{"input_ids": ids} for ids in tokenize_documents(part, tokenizer)["input_ids"][:]]
+                for split, part in self.documents.items()
+            }
+            self._tokenized = (model, (parts, tokenizer))
+        return self._tokenized[1]
+
+
+def read_corpus(protocol: ProtocolOptions, reading: ReadingOptions) -> DatasetDict:
+    """Read the corpus; without a validation split, keep a part of the training documents for it."""
+    from corpora.hold_out import hold_out
+    from corpora.loading import load_corpus
+
+    columns = NoteColumns(
+        protocol.text_column,
+        protocol.document_id_column,
+        label_columns=(protocol.label_column,) if protocol.label_column != "note_category" else (),
+        split_column=protocol.split_column,
+    )
+    corpus = load_corpus(protocol.data, columns, reading)
+    for split in ("train", "test"):
+        if split not in corpus:
+            raise InputError(
+                f"there is no split '{split}'",
+                file=protocol.data[0],
+                remedy="prepare the notes with scripts/prepare_notes.py, or name --split_column",
+            )
+    if "validation" not in corpus:
+        corpus["train"], corpus["validation"] = hold_out(
+            corpus["train"], protocol.validation_share, protocol.seed, protocol.label_column
+        )
+    return corpus
+
+
+def settings_of(protocol: ProtocolOptions, training: TrainingOptions, labels: LabelOptions, digest: str) -> dict:
+    """Return what decides the scores of a cell; which cells there are may change between calls."""
+    free = ("data", "output_dir", "models", "methods", "freeze", "readings", "shots", "seeds", "baselines", "restart")
+    kept = {name: value for name, value in asdict(protocol).items() if name not in (*free, "quiet", "batch_size")}
+    return {**kept, **asdict(training), **asdict(labels), "corpus_digest": digest}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the study."""
+    protocol, labels, training, reading = RecipeParser(
+        [ProtocolOptions, LabelOptions, TrainingOptions, ReadingOptions],
+        description=" ".join(__doc__.split("\n\n")[0].split()),
+    ).parse(argv)
+    models = named_paths(protocol.models, "--models")
+    for checkpoint in models.values():
+        check_checkpoint(checkpoint)
+    find_sources(protocol.data)
+    results = ResultFolder(protocol.output_dir, restart=protocol.restart)
+    corpus = read_corpus(protocol, reading)
+    task = classification_task(
+        {split: corpus[split] for split in SPLITS}, protocol.label_column, labels, file=protocol.data[0]
+    )
+    for line in task.warnings:
+        print(f"warning: {line}", file=sys.stderr)
+    from corpora.digest import corpus_digest
+    from corpora.few_shot import few_shot_shortage
+    from modeling.loading import quiet_training
+
+    digest = "-".join(corpus_digest(corpus[split]) for split in SPLITS)
+    results.open(settings_of(protocol, training, labels, digest))
+    study = Study(corpus, task, models, protocol, training)
+    for size in filter(None, protocol.sizes()):
+        shortage = few_shot_shortage(study.targets["train"], size, task.labels)
+        if shortage.classes:
+            print(f"warning: {shortage.line()}; they give all they have", file=sys.stderr)
+    results.write_targets(study.targets["test"], study.documents["test"]["document_id"][:])
+    seeds = range(protocol.seed, protocol.seed + protocol.seeds)
+    cells = list(
+        all_cells(
+            list(models),
+            protocol.methods,
+            protocol.readings,
+            protocol.freeze,
+            protocol.sizes(),
+            seeds,
+            baselines=protocol.baselines,
+        )
+    )
+    with quiet_training():
+        compute(study, cells, results, quiet=protocol.quiet)
+    head = {
+        **task.as_dict(),
+        "documents": {split: len(targets) for split, targets in study.targets.items()},
+        "corpus_digest": digest,
+        "reference": next(iter(models), None),
+    }
+    results.finish(cells, head)
+    report(results.folder)
+
+
+def compute(study: Study, cells: list[Cell], results: ResultFolder, *, quiet: bool) -> None:
+    """Compute the cells that are not done yet, system by system."""
+    done = 0
+    for _, group in itertools.groupby(cells, key=lambda cell: (cell.model, cell.method, cell.reading, cell.frozen)):
+        system = None
+        for cell in group:
+            done += 1
+            if results.is_done(cell):
+                continue
+            started = time.perf_counter()
+            if cell.method in ("mlp", "fine_tuned", "lora"):
+                system = system or study.system(cell)
+                documents, tokenizer = study.tokenized(cell.model)
+                rows = study.rows(cell)
+                found, facts = system.run(cell, documents, study.targets, rows, tokenizer, results.folder)
+            else:
+                found, settings = study.probe(cell)
+                facts = {"trained_parameters": None, "chosen": settings}
+            # As they are stored, so that a tie cannot fall another way when they are read.
+            found = found.astype("float32")
+            facts |= {"metrics": scores(found, study), "seconds": round(time.perf_counter() - started, 2)}
+            results.write(cell, found, facts)
+            if not quiet:
+                print(
+                    f"[{done}/{len(cells)}] {cell.id}: macro-F1 {facts['metrics'].get('f1_macro', 0):.3f}", flush=True
+                )
+        if system is not None:
+            system.close()
+    shutil.rmtree(results.folder / "trainer", ignore_errors=True)
+
+
+def scores(probabilities: np.ndarray, study: Study) -> dict[str, float]:
+    """Return all scores of a cell on the test documents."""
+    from metrics.classification import classification_metrics
+
+    return classification_metrics(probabilities, study.targets["test"], ordinal=study.task.kind == "ordinal")
+
+
+def report(folder: Path) -> None:
+    """Print the table; write the table, the comparisons and the figures beside the results."""
+    from reporting.classification_report import main_table, make_report, write_report
+    from reporting.classification_results import load_results
+
+    made = make_report(load_results(folder))
+    print(main_table(made))
+    for file in write_report(made, folder):
+        print(file)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,192 @@
+"""classify.py as a user runs it: the table, resumption, and one clear line for each fault."""
+
+import json
+
+import numpy as np
+import pytest
+
+import classify
+from classification_cells import all_cells
+from corpora.errors import InputError
+
+WORDS = {"cardiology": "chest pain echo", "renal": "dyspnoea exertion clinic", "skin": "rash cough fever"}
+
+
+@pytest.fixture(autouse=True)
+def caches(tmp_path, monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+@pytest.fixture(scope="module")
+def base(make_model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoder")
+    model, tokenizer = make_model("bert")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def rows(count=160, seed=0):
+    random = np.random.default_rng(seed)
+    filler = "the patient was admitted with no review in home follow up".split()
+    for number in range(count):
+        label = list(WORDS)[number % 3]
+        words = [*random.choice(WORDS[label].split(), 3), *random.choice(filler, random.integers(5, 90))]
+        split = ["train", "train", "train", "validation", "test"][number // 3 % 5]
+        yield {
+            "text": " ".join(random.permutation(words)),
+            "document_id": f"d{number}",
+            "patient_id": f"p{number}",
+            "specialty": label if number % 17 else None,
+            "flags": [name for name in WORDS if name in (label, list(WORDS)[number % 2])],
+            "severity": number % 3 + 1,
+            "split": split,
+        }
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return write(tmp_path / "notes.jsonl", rows())
+
+
+def write(path, lines):
+    path.write_text("\n".join(json.dumps(line) for line in lines) + "\n")
+    return path
+
+
+def study(data, folder, *options, label="specialty"):
+    words = ["--data", data, "--split_column", "split", "--label_column", label, "--output_dir", folder]
+    words += ["--use_cpu", "--seeds", 2, "--shots", 4, 0, "--head_epochs", 3, "--epochs", 1, "--quiet", *options]
+    return classify.main([str(word) for word in words])
+
+
+def results(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def test_every_method_has_its_cells_and_the_files_hold_what_they_say(base, corpus, tmp_path, capsys):
+    methods = ["--methods", "logistic_regression", "knn", "hybrid", "mlp", "fine_tuned", "lora"]
+    readings = ["--readings", "windows", "head_tail"]
+    study(corpus, tmp_path / "out", "--models", f"tiny={base}", *methods, *readings, "--freeze", "none", "1")
+    found = results(tmp_path / "out")
+    assert (found["schema_version"], found["kind"], found["task"]) == (1, "classification", "single_label")
+    assert found["labels"] == ["cardiology", "renal", "skin"]
+    systems = {(cell["model"], cell["method"], cell["reading"], cell["frozen"]) for cell in found["cells"]}
+    assert len(systems) == 2 + 2 * 7
+    # All labels: one cell where nothing is drawn, two where training is by chance; few shots: always two.
+    assert len(found["cells"]) == (2 * 3) + 2 * (3 * 3 + 4 * 4)
+    targets = np.load(tmp_path / "out" / "test_targets.npz")
+    for cell in found["cells"]:
+        probabilities = np.load(tmp_path / "out" / cell["predictions"])["probabilities"]
+        assert probabilities.shape == (len(targets["targets"]), 3)
+        np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-4)
+        accuracy = np.mean(probabilities.argmax(1) == targets["targets"])
+        assert cell["metrics"]["accuracy"] == pytest.approx(accuracy)
+        assert {"f1_macro", "f1_weighted", "roc_auc_macro", "ece", "brier"} <= cell["metrics"].keys()
+    scores = {cell["id"]: cell["metrics"]["f1_macro"] for cell in found["cells"]}
+    assert scores["tfidf-all-0"] > 0.9 > scores["majority-all-0"]
+    trained = {(cell["method"], cell["frozen"]): cell["trained_parameters"] for cell in found["cells"]}
+    assert trained["mlp", "all"] < trained["lora", "none"] < trained["fine_tuned", "none"]
+    assert trained["mlp", "all"] < trained["fine_tuned", "1"] < trained["fine_tuned", "none"]
+    printed = capsys.readouterr().out
+    assert "TF-IDF" in printed and "tiny" in printed
+    assert (tmp_path / "out" / "table.md").is_file() and (tmp_path / "out" / "few_shot_curves.png").is_file()
+    assert not list((tmp_path / "out").rglob("*.partial"))
+
+
+def test_an_interrupted_study_goes_on_and_ends_the_same(base, corpus, tmp_path, monkeypatch):
+    options = ["--models", f"tiny={base}", "--methods", "logistic_regression", "mlp"]
+    study(corpus, tmp_path / "whole", *options)
+    written = classify.ResultFolder.write
+    computed = []
+
+    def stop(self, cell, *arguments):
+        if len(computed) == 8:
+            raise KeyboardInterrupt
+        computed.append(cell.id)
+        written(self, cell, *arguments)
+
+    monkeypatch.setattr(classify.ResultFolder, "write", stop)
+    with pytest.raises(KeyboardInterrupt):
+        study(corpus, tmp_path / "out", *options)
+    assert not (tmp_path / "out" / "results.json").exists()
+    times = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "out" / "cells").iterdir()}
+    assert len(times) == 16
+    monkeypatch.setattr(classify.ResultFolder, "write", written)
+    study(corpus, tmp_path / "out", *options)
+    for name, moment in times.items():
+        assert (tmp_path / "out" / "cells" / name).stat().st_mtime_ns == moment, name
+    one, other = ([{**cell, "seconds": 0} for cell in results(tmp_path / name)["cells"]] for name in ("whole", "out"))
+    assert one == other
+    assert (tmp_path / "whole" / "table.md").read_text() == (tmp_path / "out" / "table.md").read_text()
+    # More cells may be asked for later; other settings may not.
+    study(corpus, tmp_path / "out", *options, "--shots", 2, 4, 0)
+    assert len(results(tmp_path / "out")["cells"]) > len(one)
+    with pytest.raises(InputError, match="other settings \\(head_dropout\\)"):
+        study(corpus, tmp_path / "out", *options, "--head_dropout", 0.2)
+    study(corpus, tmp_path / "out", *options, "--head_dropout", 0.2, "--restart")
+
+
+@pytest.mark.parametrize(("label", "task"), [("flags", "multi_label"), ("severity", "ordinal")])
+def test_lists_and_scales(base, corpus, tmp_path, label, task):
+    order = ["--label_order", 1, 2, 3] if task == "ordinal" else []
+    methods = ["--methods", "logistic_regression", "hybrid", "mlp", "fine_tuned"]
+    study(corpus, tmp_path / "out", "--models", f"tiny={base}", *methods, *order, label=label)
+    found = results(tmp_path / "out")
+    assert found["task"] == task
+    names = {"mean_absolute_error"} if task == "ordinal" else {"f1_micro"}
+    assert all(names <= cell["metrics"].keys() for cell in found["cells"])
+
+
+def test_without_a_validation_split_a_part_of_training_is_kept_for_it(corpus, tmp_path):
+    lines = [{**line, "split": "test" if line["split"] == "test" else "train"} for line in rows()]
+    study(write(tmp_path / "two.jsonl", lines), tmp_path / "out")
+    documents = results(tmp_path / "out")["documents"]
+    assert documents["validation"] == pytest.approx(0.1 * (documents["train"] + documents["validation"]), abs=3)
+
+
+def test_samples_are_the_same_for_every_model_and_nested():
+    cells = list(all_cells(["a", "b"], ["knn", "mlp"], ["windows"], ["none"], [None, 8], [0, 1], baselines=True))
+    assert len({cell.id for cell in cells}) == len(cells) == 2 * 3 + 2 * (3 + 4)
+    attention = all_cells(["a"], ["knn", "mlp", "lora"], ["attention"], ["none"], [None], [0], baselines=False)
+    assert [cell.method for cell in attention] == ["mlp", "lora"]
+
+
+def test_faults_are_one_line(base, corpus, tmp_path):
+    lines = list(rows())
+    without = write(
+        tmp_path / "a.jsonl", [{**line, "specialty": None if line["split"] == "test" else "x"} for line in lines]
+    )
+    one = write(tmp_path / "b.jsonl", [{**line, "specialty": "renal"} for line in lines])
+    floats = write(tmp_path / "c.jsonl", [{**line, "specialty": number * 0.37} for number, line in enumerate(lines)])
+    empty = write(tmp_path / "d.jsonl", [{**line, "text": ""} for line in lines])
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "thesis.txt").write_text("mine")
+    for data, options, message in [
+        (tmp_path / "none.jsonl", [], "none.jsonl"),
+        (without, [], "specialty"),
+        (one, [], "specialty"),
+        (floats, [], "specialty"),
+        (empty, [], "the text is empty"),
+        (corpus, ["--label_column", "ward"], "ward"),
+        (corpus, ["--models", f"{base}"], "NAME=PATH"),
+        (corpus, ["--models", f"a={tmp_path / 'nowhere'}"], "nowhere"),
+        (corpus, ["--freeze", "most"], "--freeze most is no depth"),
+        (corpus, ["--models", f"a={base}", "--methods", "fine_tuned", "--freeze", 7], "2 layers"),
+        (corpus, ["--output_dir", tmp_path / "foreign"], "not of a study"),
+        (corpus, ["--no_baselines"], "nothing to compare"),
+    ]:
+        with pytest.raises(InputError) as error:
+            study(data, tmp_path / "out", *options)
+        assert message in str(error.value) and "\n" not in str(error.value), str(error.value)
+        assert not (tmp_path / "out" / "results.json").exists()
+
+
+def test_more_shots_than_documents_and_a_rare_class_are_said(base, tmp_path, capsys):
+    lines = [
+        {**line, "specialty": "rare" if number in (1, 2) else line["specialty"]} for number, line in enumerate(rows())
+    ]
+    study(write(tmp_path / "notes.jsonl", lines), tmp_path / "out", "--shots", 500)
+    said = capsys.readouterr().err
+    assert "1 classes with fewer than 5 training documents are left out" in said
+    assert "3 of 3 classes have fewer than 500 training documents" in said
