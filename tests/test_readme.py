@@ -7,7 +7,7 @@ from datasets import DatasetDict
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-USE, TRAIN = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+USE, CATEGORIES, TRAIN = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_python_examples_run(make_model, notes, tmp_path, monkeypatch, capsys):
@@ -21,7 +21,12 @@ def test_the_python_examples_run(make_model, notes, tmp_path, monkeypatch, capsy
     assert "num_train_epochs=1" in TRAIN
     exec(TRAIN.replace("num_train_epochs=1", "max_steps=4, use_cpu=True, disable_tqdm=True"), {})
     assert (tmp_path / "model" / "modules.json").is_file()
+    metadata = TRAIN.replace("DeclutrArguments(", 'DeclutrArguments(category_columns=["note_category"], output_dir=')
+    exec(metadata.replace("num_train_epochs=1", "max_steps=2, use_cpu=True, disable_tqdm=True"), {})
     capsys.readouterr()
+    exec(CATEGORIES, {})
+    printed = capsys.readouterr().out
+    assert "'Nursing': " in printed and "'Radiology': " in printed
     exec(USE.replace("runs/demo/declutr", "model"), {})
     assert capsys.readouterr().out.count("1.0000") == 3  # the diagonal of a 3 x 3 similarity matrix
 

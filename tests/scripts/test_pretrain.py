@@ -44,10 +44,11 @@ SPANS = options("--min_span_length", 4, "--max_span_length", 24)
 
 
 def test_recipes_are_complete_and_only_name_known_options():
-    recipes = sorted((ROOT / "recipes").glob("*.yaml"))
+    # Those of prepare_notes.py have no objective; test_make_mimic_triage.py runs them.
+    recipes = {path: yaml.safe_load(path.read_text()) for path in sorted((ROOT / "recipes").glob("*.yaml"))}
+    recipes = {path: keys for path, keys in recipes.items() if "objective" in keys}
     assert {"mlm_roberta_base", "declutr_roberta_base", "demo_mlm", "demo_declutr"} <= {path.stem for path in recipes}
-    for path in recipes:
-        keys = yaml.safe_load(path.read_text())
+    for path, keys in recipes.items():
         base = [] if {"model_name_or_path", "config_name"} & keys.keys() else ["--model_name_or_path", "base"]
         parsed = pretrain.parse_options([str(path), "--train_file", "notes", "--output_dir", "out", *base])
         assert parsed.objective.objective == keys["objective"]

@@ -458,10 +458,7 @@ def test_columns_are_looked_up_in_the_training_documents(make_model, labelled, t
 @pytest.mark.parametrize("objective", MAKERS)
 def test_a_projection_for_columns_of_lists_alone_is_refused(make_model, labelled, tmp_path, objective):
     options = {"category_loss": "supcon", "supcon_projection_size": 4}
-    with pytest.raises(
-        InputError,
-        match="no column has a contrastive loss to project for: lists take binary cross-entropy; leave out --supcon_projection_size",
-    ):
+    with pytest.raises(InputError, match=r"no column has a contrastive loss .*; leave out --supcon_projection_size"):
         MAKERS[objective](make_model, labelled, tmp_path, category_columns=["flags"], **options)
     mixed = MAKERS[objective](make_model, labelled, tmp_path, category_columns=["flags", "specialty"], **options)
     sizes = [sum(p.numel() for p in projection.parameters()) for projection in mixed.category_heads.projections]
