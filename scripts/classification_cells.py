@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -66,19 +66,32 @@ class ResultFolder:
                 "the output folder holds files that are not of a study", file=folder, remedy="choose another one"
             )
         if restart and self.folder.is_dir():
-            for file in [*self.folder.glob("*.json"), *self.folder.glob("*.npz"), *self.cells.glob("*")]:
+            stored = [*self.folder.glob("*.json"), *self.folder.glob("*.npz"), *self.cells.glob("*")]
+            for file in [*stored, *self.folder.glob("features/*")]:
                 file.unlink()
 
-    def open(self, settings: dict[str, Any]) -> None:
+    def open(self, settings: dict[str, Any], models: dict[str, str]) -> None:
         """Store what decides the scores, or compare with what an earlier run stored.
 
+        Args:
+            settings: All but the models; must stay the same.
+            models: Digest of each model's files, by name; further ones may come.
+
         Raises:
-            InputError: The folder holds results of other documents or settings.
+            InputError: The folder holds results of other documents, settings, or models of the same names.
         """
         settings = json.loads(json.dumps(settings, sort_keys=True, default=str))
         path = self.folder / SETTINGS
         if path.is_file():
             earlier = json.loads(path.read_text(encoding="utf-8"))
+            known = earlier.pop("models")
+            for name, digest in models.items():
+                if known.setdefault(name, digest) != digest:
+                    raise InputError(
+                        f"holds results of another model of the name '{name}'",
+                        file=self.folder,
+                        remedy="give the model another name, or pass --restart",
+                    )
             changed = sorted(key for key in settings.keys() | earlier.keys() if settings.get(key) != earlier.get(key))
             if changed:
                 raise InputError(
@@ -86,9 +99,18 @@ class ResultFolder:
                     file=self.folder,
                     remedy="choose another --output_dir, or pass --restart",
                 )
-            return
+            models = known
         self.cells.mkdir(parents=True, exist_ok=True)
-        write_json(path, settings)
+        write_json(path, {**settings, "models": models})
+
+    def embeddings(self, name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Return arrays by name, made once and then read from disk."""
+        file = self.folder / "features" / f"{name}.npz"
+        if not file.is_file():
+            file.parent.mkdir(exist_ok=True)
+            self._save(file, **make())
+        with np.load(file) as stored:
+            return {key: stored[key] for key in stored.files}
 
     def write_targets(self, targets: np.ndarray, document_ids: Sequence[str]) -> None:
         """Store the test documents' classes and ids."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ class TrainedSystem:
         task: `single_label`, `multi_label` or `ordinal`.
         protocol: Options.
         training: Options.
+        embeddings: Gives the embeddings of the frozen encoder by split.
     """
 
     def __init__(
@@ -38,7 +39,9 @@ class TrainedSystem:
         task: str,
         protocol: ProtocolOptions,
         training: TrainingOptions,
+        embeddings: Callable[[], dict[str, np.ndarray]],
     ) -> None:
+        self.embeddings = embeddings
         self.checkpoint, self.method, self.labels, self.task = checkpoint, cell.method, list(labels), task
         self.reading, self.frozen = cell.reading, cell.frozen
         self.protocol, self.training = protocol, training
@@ -75,17 +78,15 @@ class TrainedSystem:
 
     def _items(self, model: NoteClassifier, split: str, documents: Sequence[Any], collator: Any) -> Sequence[Any]:
         """Return a split as the frozen part leaves it, or as it is where nothing can be stored."""
-        from modeling.frozen_features import can_be_cached, embed_documents, store_boundary_states
+        from modeling.frozen_features import can_be_cached, store_boundary_states
 
         if not can_be_cached(model):
             return documents
         if split not in self._frozen_items:
-            size = self.protocol.batch_size
             if model.frozen_depth == "all":
-                embeddings = embed_documents(model, documents, collator, size)
-                self._frozen_items[split] = [{"document_embeddings": row} for row in embeddings]
+                self._frozen_items[split] = [{"document_embeddings": row} for row in self.embeddings()[split]]
             else:
-                file = Path(self._storage.name) / f"{split}.f32"
+                file, size = Path(self._storage.name) / f"{split}.f32", self.protocol.batch_size
                 self._frozen_items[split] = store_boundary_states(model, documents, collator, file, size)
         return self._frozen_items[split]
 

@@ -46,6 +46,7 @@ class Study:
         models: Checkpoints by name.
         protocol: Options.
         training: Options.
+        results: Where embeddings are kept.
     """
 
     def __init__(
@@ -55,15 +56,16 @@ class Study:
         models: dict[str, str],
         protocol: ProtocolOptions,
         training: TrainingOptions,
+        results: ResultFolder,
     ) -> None:
         self.task, self.models, self.protocol, self.training = task, models, protocol, training
+        self.results = results
         self.documents: dict[str, Dataset] = {}
         self.targets: dict[str, np.ndarray] = {}
         for split in SPLITS:
             kept, self.targets[split] = task.labelled(corpus[split])
             self.documents[split] = corpus[split].select(kept)
         self._words: Any = None
-        self._embeddings: tuple[tuple[str, str], Any] | None = None
         self._tokenized: tuple[str, Any] | None = None
 
     def rows(self, cell: Cell) -> np.ndarray:
@@ -83,7 +85,8 @@ class Study:
 
         features = None
         if cell.model is not None:
-            features = embedding_features(*self._embedded(cell))
+            embeddings = self.embedded(cell)
+            features = embedding_features(embeddings["train"], embeddings["test"])
         if cell.method in ("tfidf", "majority", "hybrid"):
             words = self._bag()
             features = side_by_side(words, features) if cell.method == "hybrid" else self._rotated(words)
@@ -104,23 +107,18 @@ class Study:
 
         return Features(*rotate(words.train, words.test))
 
-    def _embedded(self, cell: Cell) -> tuple[np.ndarray, np.ndarray]:
-        """Encode the training and test documents, frozen."""
-        if self._embeddings is None or self._embeddings[0] != (cell.model, cell.reading):
-            from classification_training import TrainedSystem
-            from modeling.frozen_features import embed_documents
+    def embedded(self, cell: Cell) -> dict[str, np.ndarray]:
+        """Return the embeddings of all splits by the frozen encoder; made once, and kept in the results' folder."""
+        return self.results.embeddings(f"{cell.model}-{cell.reading}", lambda: self._embed(cell))
 
-            system = self.system(cell)
-            model = system.new_classifier(cell.seed).to(self.device())
-            model.freeze("all")
-            documents, tokenizer = self.tokenized(cell.model)
-            collator = model.collator(tokenizer)
-            size = self.protocol.batch_size
-            found = [embed_documents(model, documents[split], collator, size) for split in ("train", "test")]
-            assert isinstance(system, TrainedSystem)
-            system.close()
-            self._embeddings = ((cell.model, cell.reading), tuple(found))
-        return self._embeddings[1]
+    def _embed(self, cell: Cell) -> dict[str, np.ndarray]:
+        from modeling.frozen_features import embed_documents
+
+        model = self.system(cell).new_classifier(cell.seed).to(self.device())
+        model.freeze("all")
+        documents, tokenizer = self.tokenized(cell.model)
+        collator, size = model.collator(tokenizer), self.protocol.batch_size
+        return {split: embed_documents(model, part, collator, size) for split, part in documents.items()}
 
     def device(self) -> str:
         """Return where to compute."""
@@ -133,7 +131,15 @@ class Study:
         from classification_training import TrainedSystem
 
         checkpoint = self.models[cell.model]
-        return TrainedSystem(checkpoint, cell, self.task.labels, self.task.kind, self.protocol, self.training)
+        return TrainedSystem(
+            checkpoint,
+            cell,
+            self.task.labels,
+            self.task.kind,
+            self.protocol,
+            self.training,
+            lambda: self.embedded(cell),
+        )
 
     def tokenized(self, model: str) -> tuple[dict[str, Any], Any]:
         """Return the tokenised documents of each split, and the tokenizer."""
@@ -183,6 +189,13 @@ def settings_of(protocol: ProtocolOptions, training: TrainingOptions, labels: La
     return {**kept, **asdict(training), **asdict(labels), "corpus_digest": digest}
 
 
+def digests(models: dict[str, str]) -> dict[str, str]:
+    """Return a digest of each model's files; of one from the Hub its name."""
+    from embedding_files import digest_of_checkpoint
+
+    return {name: digest_of_checkpoint(Path(path)) if Path(path).is_dir() else path for name, path in models.items()}
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the study."""
     protocol, labels, training, reading = RecipeParser(
@@ -205,8 +218,8 @@ def main(argv: list[str] | None = None) -> None:
     from modeling.loading import quiet_training
 
     digest = "-".join(corpus_digest(corpus[split]) for split in SPLITS)
-    results.open(settings_of(protocol, training, labels, digest))
-    study = Study(corpus, task, models, protocol, training)
+    results.open(settings_of(protocol, training, labels, digest), digests(models))
+    study = Study(corpus, task, models, protocol, training, results)
     for size in filter(None, protocol.sizes()):
         shortage = few_shot_shortage(study.targets["train"], size, task.labels)
         if shortage.classes:

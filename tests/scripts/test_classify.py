@@ -1,6 +1,7 @@
 """classify.py as a user runs it: the table, resumption, and one clear line for each fault."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def base(make_model, tmp_path_factory):
     return folder
 
 
-def rows(count=160, seed=0):
+def rows(count=120, seed=0):
     random = np.random.default_rng(seed)
     filler = "the patient was admitted with no review in home follow up".split()
     for number in range(count):
@@ -66,15 +67,14 @@ def results(folder):
 
 def test_every_method_has_its_cells_and_the_files_hold_what_they_say(base, corpus, tmp_path, capsys):
     methods = ["--methods", "logistic_regression", "knn", "hybrid", "mlp", "fine_tuned", "lora"]
-    readings = ["--readings", "windows", "head_tail"]
-    study(corpus, tmp_path / "out", "--models", f"tiny={base}", *methods, *readings, "--freeze", "none", "1")
+    options = ["--freeze", "none", "1", "--seeds", 1, "--readings", "windows", "attention"]
+    study(corpus, tmp_path / "out", "--models", f"tiny={base}", *methods, *options)
     found = results(tmp_path / "out")
     assert (found["schema_version"], found["kind"], found["task"]) == (1, "classification", "single_label")
     assert found["labels"] == ["cardiology", "renal", "skin"]
     systems = {(cell["model"], cell["method"], cell["reading"], cell["frozen"]) for cell in found["cells"]}
-    assert len(systems) == 2 + 2 * 7
-    # All labels: one cell where nothing is drawn, two where training is by chance; few shots: always two.
-    assert len(found["cells"]) == (2 * 3) + 2 * (3 * 3 + 4 * 4)
+    assert len(systems) == 2 + 7 + 4  # probes have no attention to learn
+    assert len(found["cells"]) == 2 * len(systems)
     targets = np.load(tmp_path / "out" / "test_targets.npz")
     for cell in found["cells"]:
         probabilities = np.load(tmp_path / "out" / cell["predictions"])["probabilities"]
@@ -95,13 +95,13 @@ def test_every_method_has_its_cells_and_the_files_hold_what_they_say(base, corpu
 
 
 def test_an_interrupted_study_goes_on_and_ends_the_same(base, corpus, tmp_path, monkeypatch):
-    options = ["--models", f"tiny={base}", "--methods", "logistic_regression", "mlp"]
+    options = ["--models", f"tiny={base}", "--methods", "knn", "mlp", "--readings", "head_tail"]
     study(corpus, tmp_path / "whole", *options)
     written = classify.ResultFolder.write
     computed = []
 
     def stop(self, cell, *arguments):
-        if len(computed) == 8:
+        if len(computed) == 9:
             raise KeyboardInterrupt
         computed.append(cell.id)
         written(self, cell, *arguments)
@@ -111,7 +111,7 @@ def test_an_interrupted_study_goes_on_and_ends_the_same(base, corpus, tmp_path, 
         study(corpus, tmp_path / "out", *options)
     assert not (tmp_path / "out" / "results.json").exists()
     times = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "out" / "cells").iterdir()}
-    assert len(times) == 16
+    assert len(times) == 18
     monkeypatch.setattr(classify.ResultFolder, "write", written)
     study(corpus, tmp_path / "out", *options)
     for name, moment in times.items():
@@ -120,17 +120,25 @@ def test_an_interrupted_study_goes_on_and_ends_the_same(base, corpus, tmp_path, 
     assert one == other
     assert (tmp_path / "whole" / "table.md").read_text() == (tmp_path / "out" / "table.md").read_text()
     # More cells may be asked for later; other settings may not.
-    study(corpus, tmp_path / "out", *options, "--shots", 2, 4, 0)
-    assert len(results(tmp_path / "out")["cells"]) > len(one)
+    study(corpus, tmp_path / "out", *options, "--shots", 2, 4, 0, "--seeds", 1)
+    assert "tiny-knn-head_tail-all-s2-0" in {cell["id"] for cell in results(tmp_path / "out")["cells"]}
     with pytest.raises(InputError, match="other settings \\(head_dropout\\)"):
         study(corpus, tmp_path / "out", *options, "--head_dropout", 0.2)
-    study(corpus, tmp_path / "out", *options, "--head_dropout", 0.2, "--restart")
+    other = tmp_path / "other"
+    shutil.copytree(base, other)
+    (other / "config.json").write_text(
+        (base / "config.json").read_text().replace('"hidden_act": "gelu"', '"hidden_act": "relu"')
+    )
+    with pytest.raises(InputError, match="another model of the name 'tiny'"):
+        study(corpus, tmp_path / "out", "--models", f"tiny={other}")
+    study(corpus, tmp_path / "out", "--shots", 4, "--head_dropout", 0.2, "--restart")
+    assert len(results(tmp_path / "out")["cells"]) == 4
 
 
 @pytest.mark.parametrize(("label", "task"), [("flags", "multi_label"), ("severity", "ordinal")])
 def test_lists_and_scales(base, corpus, tmp_path, label, task):
     order = ["--label_order", 1, 2, 3] if task == "ordinal" else []
-    methods = ["--methods", "logistic_regression", "hybrid", "mlp", "fine_tuned"]
+    methods = ["--methods", "logistic_regression", "hybrid", "mlp", "fine_tuned", "--seeds", 1, "--shots", 4]
     study(corpus, tmp_path / "out", "--models", f"tiny={base}", *methods, *order, label=label)
     found = results(tmp_path / "out")
     assert found["task"] == task
