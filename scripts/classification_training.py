@@ -46,12 +46,13 @@ class TrainedSystem:
         self.reading, self.frozen = cell.reading, cell.frozen
         self.protocol, self.training = protocol, training
         self._frozen_items: dict[str, Sequence[Any]] = {}
-        self._storage = tempfile.TemporaryDirectory(prefix="notespace-")
+        self._storage: tempfile.TemporaryDirectory | None = None
 
     def close(self) -> None:
         """Delete what was stored."""
         self._frozen_items = {}
-        self._storage.cleanup()
+        if self._storage is not None:
+            self._storage.cleanup()
 
     def new_classifier(self, seed: int) -> NoteClassifier:
         """Return the encoder with a fresh head."""
@@ -86,8 +87,11 @@ class TrainedSystem:
             if model.frozen_depth == "all":
                 self._frozen_items[split] = [{"document_embeddings": row} for row in self.embeddings()[split]]
             else:
-                file, size = Path(self._storage.name) / f"{split}.f32", self.protocol.batch_size
-                self._frozen_items[split] = store_boundary_states(model, documents, collator, file, size)
+                self._storage = self._storage or tempfile.TemporaryDirectory(prefix="notespace-")
+                file = Path(self._storage.name) / f"{split}.f32"
+                self._frozen_items[split] = store_boundary_states(
+                    model, documents, collator, file, self.protocol.batch_size
+                )
         return self._frozen_items[split]
 
     def run(

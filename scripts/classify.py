@@ -66,6 +66,7 @@ class Study:
             kept, self.targets[split] = task.labelled(corpus[split])
             self.documents[split] = corpus[split].select(kept)
         self._words: Any = None
+        self._features: tuple[tuple[str | None, ...], Any] | None = None
         self._tokenized: tuple[str, Any] | None = None
 
     def rows(self, cell: Cell) -> np.ndarray:
@@ -81,18 +82,23 @@ class Study:
 
     def probe(self, cell: Cell) -> tuple[np.ndarray, dict[str, Any]]:
         """Fit a probe or a baseline."""
-        from classification_probes import embedding_features, fit_probe, side_by_side
+        from classification_probes import fit_probe
 
-        features = None
-        if cell.model is not None:
-            embeddings = self.embedded(cell)
-            features = embedding_features(embeddings["train"], embeddings["test"])
-        if cell.method in ("tfidf", "majority", "hybrid"):
-            words = self._bag()
-            features = side_by_side(words, features) if cell.method == "hybrid" else self._rotated(words)
-        rows = self.rows(cell)
-        classes = len(self.task.labels)
-        return fit_probe(cell.method, features, rows, self.targets["train"][rows], classes, cell.seed)
+        system = (cell.model, cell.method, cell.reading)
+        if self._features is None or self._features[0] != system:
+            self._features = (system, self._make_features(cell))
+        rows, classes = self.rows(cell), len(self.task.labels)
+        return fit_probe(cell.method, self._features[1], rows, self.targets["train"][rows], classes, cell.seed)
+
+    def _make_features(self, cell: Cell) -> Any:
+        """Make what a probe reads of all training and test documents."""
+        from classification_probes import embedding_features, side_by_side
+
+        if cell.model is None:
+            return self._rotated(self._bag())
+        embeddings = self.embedded(cell)
+        dense = embedding_features(embeddings["train"], embeddings["test"])
+        return side_by_side(self._bag(), dense) if cell.method == "hybrid" else dense
 
     def _bag(self) -> Any:
         from classification_probes import bag_of_words
