@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,15 +74,18 @@ class ClassificationTrainer(Trainer):
             if train_dataset is not None and "input_ids" not in train_dataset[0]:
                 data_collator = collate_frozen
         self._class_weights = category_weights(class_counts, "inverse") if args.class_weights == "balanced" else None
-        super().__init__(
-            model,
-            args,
-            processing_class=processing_class,
-            data_collator=data_collator,
-            train_dataset=train_dataset,
-            compute_metrics=self._scores,
-            **kwargs,
-        )
+        with warnings.catch_warnings():
+            # Of Trainer's own label smoother, which is not used here.
+            warnings.filterwarnings("ignore", message="Label smoothing is not compatible with multi-label")
+            super().__init__(
+                model,
+                args,
+                processing_class=processing_class,
+                data_collator=data_collator,
+                train_dataset=train_dataset,
+                compute_metrics=self._scores,
+                **kwargs,
+            )
         self.model_accepts_loss_kwargs = True
 
     def compute_loss(
