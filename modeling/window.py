@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from corpora.errors import InputError
+
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
@@ -28,3 +30,17 @@ def model_window(config: PretrainedConfig) -> int:
     if config.model_type in OFFSET_POSITIONS:
         return positions - (config.pad_token_id or 0) - 1
     return positions
+
+
+def reading_length(config: PretrainedConfig, max_length: int | None) -> int:
+    """Return the tokens of a document to read: what was asked for, or the model's window, at most 512.
+
+    Raises:
+        InputError: More were asked for than the model's window holds.
+    """
+    window = model_window(config)
+    if max_length is not None and max_length > window:
+        raise InputError(
+            f"--max_length {max_length} exceeds the model's window of {window}", remedy=f"set it to {window} or less"
+        )
+    return max_length or min(window, 512)

@@ -66,7 +66,7 @@ class Study:
             kept, self.targets[split] = task.labelled(corpus[split])
             self.documents[split] = corpus[split].select(kept)
         self._words: Any = None
-        self._features: tuple[tuple[str | None, ...], Any] | None = None
+        self._features: tuple[tuple[str | bool | None, ...], Any] | None = None
         self._tokenized: tuple[str, Any] | None = None
 
     def rows(self, cell: Cell) -> np.ndarray:
@@ -84,9 +84,10 @@ class Study:
         """Fit a probe or a baseline."""
         from classification_probes import fit_probe
 
-        system = (cell.model, cell.method, cell.reading)
-        if self._features is None or self._features[0] != system:
-            self._features = (system, self._make_features(cell))
+        # Methods that read the same features share them.
+        kind = (cell.model, cell.reading, cell.method == "hybrid")
+        if self._features is None or self._features[0] != kind:
+            self._features = (kind, self._make_features(cell))
         rows, classes = self.rows(cell), len(self.task.labels)
         return fit_probe(cell.method, self._features[1], rows, self.targets["train"][rows], classes, cell.seed)
 

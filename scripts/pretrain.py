@@ -140,7 +140,7 @@ def tokenize(
     """Return what the trainer reads from each split, and counts for the summary."""
     from collators import cut_into_rows, keep_long_enough, tokenize_documents
     from modeling.masked_positions import inner_model
-    from modeling.window import model_window
+    from modeling.window import reading_length
 
     metadata = metadata_names(options.training)
     tokenized = {name: tokenize_documents(split, tokenizer, keep_columns=metadata) for name, split in corpus.items()}
@@ -162,12 +162,7 @@ def tokenize(
                     + (", --max_span_length or --no_compatible_sampling" if spans.compatible else ""),
                 )
         return kept, counts
-    window = model_window(inner_model(model).config)
-    length = options.rows.max_length or min(window, 512)
-    if length > window:
-        raise InputError(
-            f"--max_length {length} exceeds the model's window of {window}", remedy=f"set it to {window} or less"
-        )
+    length = reading_length(inner_model(model).config, options.rows.max_length)
     rows = {
         name: cut_into_rows(split, tokenizer, length, concatenate=options.rows.concatenate_documents)
         for name, split in tokenized.items()

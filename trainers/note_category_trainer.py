@@ -11,10 +11,9 @@ from transformers import PreTrainedTokenizerBase
 
 from collators.note_category import NoteCategoryCollator
 from corpora.category_columns import CategoryColumn
-from corpora.errors import InputError
 from modeling.masked_positions import inner_model
 from modeling.pooling import pool
-from modeling.window import model_window
+from modeling.window import reading_length
 from trainers.base import LossTerm
 from trainers.metadata_trainer import MetadataTrainer, metadata_columns
 from trainers.note_category_arguments import NoteCategoryArguments
@@ -69,7 +68,7 @@ class NoteCategoryTrainer(MetadataTrainer):
             data_collator = NoteCategoryCollator(
                 processing_class,
                 columns,
-                window_length(inner_model(model), args.max_length),
+                reading_length(inner_model(model).config, args.max_length),
                 args.document_window,
                 args.masking_options() if masks else None,
                 clean_view=args.category_view == "clean",
@@ -96,17 +95,3 @@ class NoteCategoryTrainer(MetadataTrainer):
     def term_weights(self) -> dict[str, float]:
         """Return the weights of all terms."""
         return {"mlm": self.args.mlm_weight} | self.category_term_weights()
-
-
-def window_length(model: nn.Module, max_length: int | None) -> int:
-    """Return the tokens of a document to read: what was asked for, or the model's window, at most 512.
-
-    Raises:
-        InputError: More were asked for than the model's window holds.
-    """
-    window = model_window(model.config)
-    if max_length is not None and max_length > window:
-        raise InputError(
-            f"--max_length {max_length} exceeds the model's window of {window}", remedy=f"set it to {window} or less"
-        )
-    return max_length or min(window, 512)
