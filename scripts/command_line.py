@@ -33,8 +33,8 @@ class RecipeParser:
 
     Each field is an option `--name` (`--na-me` is the same). A switch takes `--name`, `--no_name` or
     `--name false`; a list takes several words; a mapping takes JSON. The field's `metadata` may hold `help`,
-    `aliases` (further names of the option), `positional=True` (the value stands alone, without its name) and
-    argparse's `nargs` and `const`.
+    `aliases` (further names of the option), `positional=True` (the value stands alone, without its name; a list is
+    the words that begin the command line, or has its name) and argparse's `nargs` and `const`.
     A class attribute `_argument_group_name` titles the options that this very class declares.
 
     Args:
@@ -60,7 +60,7 @@ class RecipeParser:
             argument_default=argparse.SUPPRESS,
             formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=110),
             usage="%(prog)s [RECIPE.yaml] {}[--option value ...]".format(
-                "".join(f"{field.name.upper()} " for field, _ in self._fields() if field.metadata.get("positional"))
+                "".join(f"{_placeholder(field, self._type_hints[field.name])} " for field in self._positional())
             ),
         )
         own, foreign = [], []
@@ -96,7 +96,7 @@ class RecipeParser:
         values: dict[str, Any] = {}
         if words and not words[0].startswith("-") and words[0].lower().endswith((".yaml", ".yml")):
             values = self._read_recipe(Path(words.pop(0)), partial)
-        given, unknown = self._parser.parse_known_args(list(self._normalise(words)))
+        given, unknown = self._parser.parse_known_args(list(self._normalise(self._with_option(words))))
         if unknown and not partial:
             raise InputError(self._unknown(unknown[0]))
         for name, value in vars(given).items():
@@ -109,6 +109,9 @@ class RecipeParser:
         if missing:
             raise InputError(f"missing {', '.join(missing)}", remedy="see --help")
         return tuple(self._build(cls, values) for cls in self.dataclass_types)
+
+    def _positional(self) -> list[dataclasses.Field]:
+        return [field for field, _ in self._fields() if field.metadata.get("positional")]
 
     def _fields(self) -> Iterator[tuple[dataclasses.Field, type]]:
         """Yield each field with the class that declares it last, which decides its group."""
@@ -136,7 +139,7 @@ class RecipeParser:
         text = field.metadata.get("help", "").replace("%", "%%")
         shown = "required" if not _has_default(field) else f"default: {_default(field)}".replace("%", "%%")
         words = f"{text} ({describe(hint).replace('%', '%%')}; {shown})".lstrip()
-        if field.metadata.get("positional"):
+        if field.metadata.get("positional") and not _is_leading_list(field, hint):
             group.add_argument(field.name, nargs="?", metavar=field.name.upper(), help=words, default=argparse.SUPPRESS)
             return
         aliases = field.metadata.get("aliases", [])
@@ -151,6 +154,14 @@ class RecipeParser:
                 const="false",
                 help=argparse.SUPPRESS,
             )
+
+    def _with_option(self, words: list[str]) -> list[str]:
+        """Put the name of a positional list before the words that begin the command line.
+
+        argparse would end such a list at the first option and call later words unexpected; a name says it plainly.
+        """
+        lists = [field.name for field in self._positional() if _is_leading_list(field, self.hints[field.name])]
+        return [f"--{lists[0]}", *words] if lists and words and not words[0].startswith("-") else words
 
     def _normalise(self, words: list[str]) -> Iterator[str]:
         """Yield the words with underscores in option names and switches as `--name=true`.
@@ -208,6 +219,15 @@ class RecipeParser:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise InputError(message, remedy="see --help")
+
+
+def _placeholder(field: dataclasses.Field, hint: Any) -> str:
+    name = field.name.upper()
+    return f"{name.removesuffix('S')} [{name.removesuffix('S')} ...]" if _is_leading_list(field, hint) else name
+
+
+def _is_leading_list(field: dataclasses.Field, hint: Any) -> bool:
+    return bool(field.metadata.get("positional")) and any(map(is_list, members(hint)))
 
 
 def _has_default(field: dataclasses.Field) -> bool:

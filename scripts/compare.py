@@ -5,7 +5,6 @@ The folders must hold results of one label on the same test documents.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +19,7 @@ class CompareOptions:
     _argument_group_name = "Comparison"
 
     results: list[str] = field(
-        metadata={"help": "Output folders of classify.py; first on the command line, or by name."}
+        metadata={"positional": True, "help": "Output folders of classify.py; they begin the command line."}
     )
     reference: str | None = field(
         default=None,
@@ -51,8 +50,7 @@ class CompareOptions:
 
 def main(argv: list[str] | None = None) -> None:
     """Compare as the command line says."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    (options,) = RecipeParser([CompareOptions], description=__doc__).parse(_with_option(words))
+    (options,) = RecipeParser([CompareOptions], description=__doc__).parse(argv)
     output = _output(options)
     from reporting.classification_report import main_table, make_report, write_report
     from reporting.classification_results import join_results, load_results
@@ -63,14 +61,6 @@ def main(argv: list[str] | None = None) -> None:
     if output is not None:
         write_report(report, output)
         print(f"\nReport: {output}")
-
-
-def _with_option(words: list[str]) -> list[str]:
-    """Put `--results` before folders that begin the command line, as a parser takes one lone argument at most."""
-    start = int(bool(words) and words[0].lower().endswith((".yaml", ".yml")))
-    if len(words) > start and not words[start].startswith("-"):
-        return [*words[:start], "--results", *words[start:]]
-    return words
 
 
 def _output(options: CompareOptions) -> Path | None:

@@ -352,3 +352,29 @@ def test_a_class_shows_its_own_options_before_those_it_inherits(capsys):
         RecipeParser(Options).parse(["--help"])
     printed = capsys.readouterr().out
     assert printed.index("\nOwn:") < printed.index("\nInherited:")
+
+
+@dataclass
+class Leading:
+    """A list that begins the command line."""
+
+    folders: list[str] = field(metadata={"positional": True, "help": "Folders."})
+    seed: int = 0
+
+
+@pytest.mark.parametrize("words", [["a", "b", "--seed", "3"], ["--seed", "3", "--folders", "a", "b"]])
+def test_a_list_may_begin_the_command_line(words):
+    (options,) = RecipeParser([Leading]).parse(words)
+    assert (options.folders, options.seed) == (["a", "b"], 3)
+
+
+def test_a_list_may_stand_in_a_recipe_or_after_it(tmp_path):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("folders: [x]\nseed: 2\n")
+    assert RecipeParser([Leading]).parse([str(recipe)])[0] == Leading(["x"], 2)
+    assert RecipeParser([Leading]).parse([str(recipe), "y", "z"])[0] == Leading(["y", "z"], 2)
+
+
+def test_a_missing_list_is_named():
+    with pytest.raises(InputError, match="missing FOLDERS"):
+        RecipeParser([Leading]).parse([])

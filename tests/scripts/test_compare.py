@@ -80,7 +80,7 @@ def test_recipe_and_other_metric(folders, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "missing --results"),
+        ([], "missing RESULTS"),
         (["{tmp}/none"], "none: no such folder"),
         (["{tmp}"], "holds no results.json"),
         (["{one}", "{ward}"], "ward: the label column differs from .*one; compare results of one label"),
