@@ -78,8 +78,11 @@ def fit_probe(
     if method == "majority" or len(present) == 1:
         found[:, present] = counts / counts.sum()
         return found, {}
-    model, settings = _chosen(method, features.train[rows], targets, int(counts.min()), seed)
-    found[:, model.classes_] = model.predict_proba(features.test)
+    x, test = features.train[rows], features.test
+    if method != "knn":  # a few documents need but as many dimensions
+        x, test = rotate(x, test)
+    model, settings = _chosen(method, x, targets, int(counts.min()), seed)
+    found[:, model.classes_] = model.predict_proba(test)
     return found, settings
 
 

@@ -146,25 +146,29 @@ def feature_sets(train: LabelledSplit, test: LabelledSplit) -> Iterator[tuple[st
 
 
 def rotate(train: Any, test: Any) -> tuple[Any, Any]:
-    """Turn sparse features into as many dense ones as there are training documents, where that is fewer.
+    """Turn features into as many dense ones as there are training documents, where that is fewer.
 
     A logistic regression with an L2 penalty has its weights in the span of the training rows, and a rotation changes
     neither the penalty nor the scores: the predictions are the same, from some thousand weights a class in place of a
     hundred thousand, some twenty times faster.
 
     Args:
-        train: `(documents, features)` sparse.
-        test: `(test documents, features)` sparse.
+        train: `(documents, features)`, sparse or dense.
+        test: `(test documents, features)`.
 
     Returns:
-        The features in the basis of the training rows' principal axes, or the sparse ones as they were.
+        The features in the basis of the training rows' principal axes, or as they were.
     """
     if train.shape[0] > min(train.shape[1], ROTATED):
         return train, test
-    values, vectors = np.linalg.eigh((train @ train.T).toarray())
+    values, vectors = np.linalg.eigh(_dense(train @ train.T))
     kept = values > 1e-10 * values[-1]
     axes, lengths = vectors[:, kept], np.sqrt(values[kept])
-    return axes * lengths, (test @ train.T).toarray() @ axes / lengths
+    return axes * lengths, _dense(test @ train.T) @ axes / lengths
+
+
+def _dense(products: Any) -> np.ndarray:
+    return products.toarray() if hasattr(products, "toarray") else products
 
 
 def scale(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
