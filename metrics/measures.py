@@ -275,6 +275,15 @@ _ALL = (
         "Newman 2010",
     ),
     MeasureInfo(
+        "graph_second_share",
+        "Share of the second largest component",
+        "graph",
+        None,
+        "Share of the documents in the second largest group that hangs together; high where communities are about to "
+        "merge.",
+        "Newman 2010",
+    ),
+    MeasureInfo(
         "graph_isolated_share",
         "Isolated documents",
         "graph",
@@ -305,6 +314,14 @@ _ALL = (
         None,
         "Documents that the best joined document is joined to.",
         "Newman 2010",
+    ),
+    MeasureInfo(
+        "graph_degree_gini",
+        "Inequality of degrees",
+        "graph",
+        "lower",
+        "Gini coefficient of the degrees: 0 when all documents have as many partners, near 1 when a few have them all.",
+        "Gini 1912",
     ),
     MeasureInfo(
         "graph_clustering",
