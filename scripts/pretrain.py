@@ -21,7 +21,7 @@ from corpora.sources import find_sources
 from json_files import write_json
 from launching import is_main_process, say, warn_about_missing_processes
 from modeling.checkpoint_folder import check_checkpoint
-from pretrain_options import ModelOptions, NotesOptions, ObjectiveOptions, RowOptions
+from pretrain_options import ModelOptions, NotesOptions, ObjectiveOptions, RowOptions, SpaceOptions
 from run_folder import SUMMARY, check_settings, prepare_run_folder, remove_if_empty
 
 if TYPE_CHECKING:
@@ -39,16 +39,17 @@ class Options:
     notes: NotesOptions
     reading: ReadingOptions
     model: ModelOptions
+    space: SpaceOptions
     training: Any
     rows: RowOptions | None = None
 
 
-LIGHT_OPTIONS = (ObjectiveOptions, NotesOptions, ReadingOptions, ModelOptions)
+LIGHT_OPTIONS = (ObjectiveOptions, NotesOptions, ReadingOptions, ModelOptions, SpaceOptions)
 
 
 def check_inputs(argv: list[str]) -> None:
     """Look whether the files and folders are there, before the trainers are imported, which takes seconds."""
-    _, notes, _, model = RecipeParser(LIGHT_OPTIONS).parse(argv, partial=True)
+    _, notes, _, model, _ = RecipeParser(LIGHT_OPTIONS).parse(argv, partial=True)
     for files in filter(None, (notes.train_file, notes.validation_file)):
         find_sources(files)
     if model.model_name_or_path is not None:
@@ -214,6 +215,19 @@ def build_trainer(
     )
 
 
+def watch_space(trainer: AdaptationTrainer, documents: Dataset, count: int) -> None:
+    """Log measures of the embedding space at every evaluation, with the silhouette of the first metadata column."""
+    from collators import tokenize_documents
+    from trainers.space_callback import SpaceCallback
+
+    names = [*metadata_names(trainer.args), "note_category"]
+    single = [
+        name for name in names if name in documents.column_names and hasattr(documents.features[name], "dtype")
+    ]  # a column of lists has no one value a document
+    tokenized = tokenize_documents(documents, trainer.processing_class, keep_columns=single)
+    trainer.add_callback(SpaceCallback(trainer, tokenized, count, single[0] if single else None))
+
+
 def print_categories(trainer: AdaptationTrainer) -> dict[str, dict[str, int]]:
     """Print the metadata columns and how many training documents have each category; return the numbers."""
     found = {}
@@ -238,6 +252,7 @@ def run_settings(options: Options, corpus: DatasetDict) -> dict[str, Any]:
         **asdict(options.reading),
         **asdict(options.model),
         **(asdict(options.rows) if options.rows else {}),
+        **(asdict(options.space) if "space_" in (options.training.metric_for_best_model or "") else {}),
         **options.training.to_dict(),
         "documents": {name: corpus_digest(split) for name, split in corpus.items()},
     }
@@ -268,6 +283,8 @@ def main(argv: list[str]) -> int:
             prepare_run_folder(folder, restart=options.objective.restart)
         try:
             corpus = read_corpus(options.notes, options.reading, training)
+            if options.space.log_space and "validation" not in corpus:
+                raise InputError("--log_space needs validation documents", remedy="name them in --validation_file")
         except InputError:
             remove_if_empty(folder)
             raise
@@ -286,6 +303,8 @@ def main(argv: list[str]) -> int:
     say(describe_size(model))
     trainer = build_trainer(options, model, tokenizer, datasets, head_untrained)
     categories = print_categories(trainer)
+    if options.space.log_space:
+        watch_space(trainer, corpus["validation"], options.space.log_space)
     checkpoint = last_complete_checkpoint(folder)
     if checkpoint is not None:
         say(f"resuming from {checkpoint.name}")

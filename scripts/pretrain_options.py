@@ -75,6 +75,29 @@ class RowOptions:
 
 
 @dataclass
+class SpaceOptions:
+    """What to watch of the embedding space.
+
+    Raises:
+        ValueError: One document makes no space.
+    """
+
+    _argument_group_name = "Embedding space"
+
+    log_space: int = field(
+        default=0,
+        metadata={
+            "help": "Log alignment, uniformity, mean cosine and (with categories) silhouette of so many validation "
+            "documents at every evaluation, as eval_space_...; 0: none. 500 say enough."
+        },
+    )
+
+    def __post_init__(self) -> None:
+        if self.log_space < 0 or self.log_space == 1:
+            raise ValueError(f"log_space must be 0 or at least 2 documents, got {self.log_space}")
+
+
+@dataclass
 class ModelOptions:
     """Which model to start from.
 
