@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from corpora.errors import InputError
 
 
@@ -81,6 +83,13 @@ class JsonFields:
         """Return a number."""
         return float(self._get(name, (int, float), "a number"))
 
+    def number_or_none(self, name: str) -> float | None:
+        """Return a finite number, or None where it is null or missing."""
+        value = self._get(name, (int, float), "a number", optional=True) if name in self.values else None
+        if value is not None and not math.isfinite(value):
+            self._fail(f"'{name}' is not finite")
+        return None if value is None else float(value)
+
     def numbers(self, name: str) -> dict[str, float]:
         """Return the numbers of a mapping, without those that are null or not a number: scores that are undefined."""
         inner = JsonFields(
@@ -88,3 +97,39 @@ class JsonFields:
         )
         found = {key: inner._get(key, (int, float), "a number", optional=True) for key in inner.values}
         return {key: float(value) for key, value in found.items() if value is not None and math.isfinite(value)}
+
+    def fields(self, name: str, optional: bool = False) -> JsonFields | None:
+        """Return an object within this one, its values unchecked; None where it is null or missing and may be."""
+        if optional and self.values.get(name) is None:
+            return None
+        place = f"{self.place}: '{name}'".removeprefix(": ")
+        return JsonFields(self._get(name, dict, "a mapping"), self.file, place, remedy=self.remedy)
+
+    def array(self, name: str, *shape: int | None, whole: bool = False) -> np.ndarray:
+        """Return numbers in lists, or in lists of lists.
+
+        Args:
+            name: Its key.
+            shape: Length of each level; None where any will do.
+            whole: Numbers are whole and not below 0; otherwise null stands for one that is undefined.
+
+        Returns:
+            float64 with nan for null, or int64.
+        """
+        rows = self._get(name, list, "a list")
+        items = (
+            rows if len(shape) == 1 else [item for row in rows for item in (row if isinstance(row, list) else [row])]
+        )
+        allowed = int if whole else (int, float, type(None))
+        if not all(isinstance(item, allowed) and not isinstance(item, bool) for item in items):
+            self._fail(f"'{name}' holds something that is not a {'whole ' if whole else ''}number")
+        size = [len(rows), *({len(row) if isinstance(row, list) else -1 for row in rows} if len(shape) == 2 else ())]
+        if len(size) == 1 < len(shape):
+            size.append(0 if shape[1] is None else shape[1])  # no rows: of any length
+        if len(size) != len(shape) or -1 in size or any(b not in (None, a) for a, b in zip(size, shape, strict=True)):
+            wanted = " by ".join("any" if length is None else f"{length:,}" for length in shape)
+            self._fail(f"'{name}' is not of size {wanted}")
+        found = np.array(items, dtype=np.int64 if whole else np.float64).reshape(size)
+        if (whole and (found < 0).any()) or np.isinf(found).any():
+            self._fail(f"'{name}' holds a number that is {'negative' if whole else 'not finite'}")
+        return found

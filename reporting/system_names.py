@@ -16,12 +16,15 @@ METHODS = {
     "hybrid": "hybrid with TF-IDF",
     "fine_tuned": "fine-tuned",
     "lora": "LoRA",
+    "dora": "DoRA",
+    "ia3": "IA3",
+    "ln_tuning": "layer-norm tuning",
     "tfidf": "TF-IDF",
     "majority": "majority class",
 }
 READINGS = {"windows": "windows", "head": "head", "head_tail": "head and tail", "attention": "attention over windows"}
 # What a method freezes unless asked otherwise, and a name need not say.
-USUALLY_FROZEN = {"fine_tuned": ("none",), "lora": ("all", "none")}
+USUALLY_FROZEN = {"fine_tuned": ("none",)} | dict.fromkeys(("lora", "dora", "ia3", "ln_tuning"), ("all", "none"))
 
 
 def method_name(method: str) -> str:

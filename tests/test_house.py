@@ -85,8 +85,12 @@ def test_a_wheel_would_hold_every_room_whole():
         assert all((folder / "__init__.py").is_file() for folder in folders)
         patterns = settings["options.package_data"].get(room, "").replace(",", " ").split()
         data = [f for f in (ROOT / room).rglob("*") if f.is_file() and f.suffix not in (".py", ".pyc")]
-        assert not [file for file in data if not any(fnmatch.fnmatch(file.name, pattern) for pattern in patterns)]
+        assert not [file for file in data if not any(_matches(file, room, pattern) for pattern in patterns)]
     assert not [name for name in included if name.rstrip("*") in ("scripts", "tests", "recipes", "benchmarks")]
+
+
+def _matches(file, room, pattern):
+    return fnmatch.fnmatch(file.relative_to(ROOT / room).as_posix(), pattern)
 
 
 def test_constraints_hold_every_requirement():

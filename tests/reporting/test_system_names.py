@@ -36,6 +36,8 @@ def test_names_say_what_differs():
     names = list(system_names(lora).values())
     assert names[0] == "base, LoRA, windows, frozen" and names[1] == "base, LoRA, windows, nothing frozen"
     assert names[2:] == ["base, LoRA, embeddings frozen", "base, LoRA, 12 layers frozen"]
+    few = [System("base", method, "windows", "none") for method in ("lora", "dora", "ia3", "ln_tuning")]
+    assert list(system_names(few).values()) == ["base, LoRA", "base, DoRA", "base, IA3", "base, layer-norm tuning"]
     assert list(system_names([System("a", "prefix_tuning"), System(None, "knn")]).values()) == [
         "a, prefix tuning",
         "k-nearest neighbours",
