@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 SUFFIXES = (".npy", ".parquet")
+BLOCK = 65_536  # rows checked at a time
 
 
 def ids_file(embeddings: Path) -> Path:
@@ -162,11 +163,15 @@ def _write_parquet(file: Path, shards: Sequence[Path], ids: Iterable[Sequence[st
             writer.write_table(pa.table([pa.array(shard_ids, pa.string()), values], schema=schema))
 
 
-def read_embeddings(file: str | Path) -> tuple[np.ndarray, list[str]]:
-    """Read what `EmbeddingOutput` wrote.
+def read_embeddings(file: str | Path, *, in_memory: bool = True) -> tuple[np.ndarray, list[str]]:
+    """Read what `EmbeddingOutput` wrote, or embeddings of other programs in the same form.
+
+    Args:
+        file: `.npy` with the list of ids beside it, or `.parquet`.
+        in_memory: Otherwise a `.npy` file is mapped and stays in the dtype that it has.
 
     Returns:
-        `(documents, hidden)` float32 embeddings and the documents' ids.
+        `(documents, hidden)` embeddings, float32 in memory, and the documents' ids.
 
     Raises:
         InputError: A file is missing or damaged, ids and embeddings do not match, an id occurs twice, or a number is
@@ -178,29 +183,36 @@ def read_embeddings(file: str | Path) -> tuple[np.ndarray, list[str]]:
     if not path.is_file():
         raise InputError("no such file of embeddings", file=path)
     try:
-        embeddings, ids = _read_parquet(path) if path.suffix == ".parquet" else _read_npy(path)
+        embeddings, ids = _read_parquet(path) if path.suffix == ".parquet" else _read_npy(path, in_memory)
     except (ValueError, OSError, LookupError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError("is not a file of embeddings", file=path, remedy="write it with encode.py") from error
+    if embeddings.dtype.kind != "f":
+        raise InputError(f"holds {embeddings.dtype} values, not floating point numbers", file=path)
     if embeddings.ndim != 2 or len(embeddings) != len(ids):
         shape = " x ".join(map(str, embeddings.shape))
         raise InputError(f"holds {shape} numbers for {len(ids)} document ids", file=path)
     if len(set(ids)) < len(ids):
         raise InputError("a document id occurs twice", file=path)
-    if not np.isfinite(embeddings).all():
-        raise InputError("an embedding holds a number that is not finite", file=path)
+    for start in range(0, len(ids), BLOCK):
+        finite = np.isfinite(embeddings[start : start + BLOCK]).all(1)
+        if not finite.all():
+            row = start + int(np.flatnonzero(~finite)[0])
+            raise InputError(f"the embedding of '{ids[row]}' holds a number that is not finite", file=path, row=row + 1)
     return embeddings, ids
 
 
-def _read_npy(path: Path) -> tuple[np.ndarray, list[str]]:
+def _read_npy(path: Path, in_memory: bool) -> tuple[np.ndarray, list[str]]:
     import numpy as np
 
     names = ids_file(path)
     if not names.is_file():
         raise InputError("the list of document ids is missing", file=names, remedy="keep it beside the .npy file")
     ids = names.read_text(encoding="utf-8").split("\n")[:-1]
-    return np.load(path, allow_pickle=False).astype(np.float32, copy=False), ids
+    if in_memory:
+        return np.load(path, allow_pickle=False).astype(np.float32, copy=False), ids
+    return np.load(path, allow_pickle=False, mmap_mode="r"), ids
 
 
 def _read_parquet(path: Path) -> tuple[np.ndarray, list[str]]:
