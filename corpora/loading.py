@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ from corpora.sources import Source, find_sources
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
+_logger = logging.getLogger(__name__)
 REPORT_NAME = "preparation.json"
 _SPLIT_ORDER = {"train": 0, "validation": 1, "test": 2}
 
@@ -36,7 +39,8 @@ def load_corpus(
 
     A folder of `scripts/prepare_notes.py` is loaded as it is. Files, globs, other saved datasets and Hub ids are read
     row by row, validated, and kept as Arrow files in the cache of `datasets` (`HF_DATASETS_CACHE`), where the next call
-    with the same unchanged inputs finds them. Nothing is cleaned or deduplicated here.
+    with the same unchanged inputs finds them. Nothing is cleaned or deduplicated here. Rows that are left out are
+    logged as a warning, by reason.
 
     Args:
         sources: A prepared folder, or what `find_sources` takes.
@@ -57,7 +61,11 @@ def load_corpus(
     columns, reading = columns or NoteColumns(), reading or ReadingOptions(on_missing_patient="keep")
     found = find_sources(sources)
     resolved = resolve_all(found, columns, reading)
-    kinds, occupied = _validate(found, resolved, reading)
+    kinds, occupied, dropped = _validate(found, resolved, reading)
+    if dropped:
+        _logger.warning(
+            "warning: rows left out: %s", ", ".join(f"{dropped[name]:,} {name}" for name in sorted(dropped))
+        )
     by_split: dict[str, list[int]] = {}
     for index, source in enumerate(found):
         for split in occupied if columns.split_column else {_split_name(source)} & occupied:
@@ -124,15 +132,21 @@ def _split_name(source: Source) -> str:
 
 def _validate(
     sources: Sequence[Source], columns: Sequence[NoteColumns], reading: ReadingOptions
-) -> tuple[list[str], set[str]]:
-    """Read everything once, so that faults show as they are; return the labels' kinds and the splits that have rows."""
+) -> tuple[list[str], set[str], Counter[str]]:
+    """Read everything once, so that faults show as they are.
+
+    Returns:
+        The labels' kinds, the splits that have rows, and the rows left out by reason.
+    """
     names = columns[0].label_columns
     kinds: list[set[str]] = [set() for _ in names]
     ids: set[bytes] = set()
     occupied: set[str] = set()
+    dropped: Counter[str] = Counter()
     for source, resolved in zip(sources, columns, strict=True):
         for record in read_records(source, resolved, reading):
             if record.dropped:
+                dropped[record.dropped] += 1
                 continue
             occupied.add(record.split or _split_name(source))
             key = hashlib.blake2b(record.document_id.encode(), digest_size=12).digest()
@@ -150,7 +164,7 @@ def _validate(
                     kind.add(kind_of_label(label))
     if not occupied:
         raise InputError("no document is left", file=sources[0].name, remedy="check the options that drop rows")
-    return [label_kind(kind, name) for kind, name in zip(kinds, names, strict=True)], occupied
+    return [label_kind(kind, name) for kind, name in zip(kinds, names, strict=True)], occupied, dropped
 
 
 def _generate(

@@ -97,6 +97,24 @@ class NoteClassifierConfig(PretrainedConfig):
         return ReadingPlan(self.reading, self.window_length or window, self.window_overlap, self.max_windows)
 
 
+class OrdinalThresholds(nn.Module):
+    """The thresholds between the classes of a scale; a module, so that peft can train and save them with the head.
+
+    Args:
+        classes: How many classes the scale has.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        # The distances between thresholds, before softplus keeps them positive; peft looks for the name "weight".
+        self.weight = nn.Parameter(torch.zeros(classes - 1))
+
+    def forward(self) -> torch.Tensor:
+        """Return the thresholds `(classes - 1,)` in rising order; the middle classes are likely at the start."""
+        steps = nn.functional.softplus(self.weight)
+        return steps.cumsum(0) - steps.sum() / 2
+
+
 class NoteClassifier(PreTrainedModel):
     """An encoder, document pooling and a classification head.
 
@@ -139,8 +157,7 @@ class NoteClassifier(PreTrainedModel):
         )
         self.classifier = nn.Linear(size, outputs)
         if config.task == "ordinal":
-            # Distances between the thresholds pass softplus, so that the thresholds stay in order.
-            self.thresholds = nn.Parameter(torch.zeros(config.num_labels - 1))
+            self.thresholds = OrdinalThresholds(config.num_labels)
         self._tokenizer: PreTrainedTokenizerBase | None = None
         self._frozen: list[nn.Module] = []
         self._depth = "none"
@@ -305,10 +322,7 @@ class NoteClassifier(PreTrainedModel):
             scores = self.classifier(self.head(document_embeddings.float()))
             if self.config.task != "ordinal":
                 return scores
-            steps = nn.functional.softplus(self.thresholds)
-            # Centred, so that the middle classes are likely at the start.
-            thresholds = steps.cumsum(0) - steps.sum() / 2
-            return ordinal_log_probabilities(scores - thresholds)
+            return ordinal_log_probabilities(scores - self.thresholds())
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the probabilities that belong to the logits, `(documents, classes)`."""

@@ -44,7 +44,7 @@ class BenchmarkOptions(DocumentColumns):
     _argument_group_name = "Benchmark"
 
     models: list[str] = field(
-        metadata={"help": "NAME=CHECKPOINT: an encoder, a NoteClassifier, or a LoRA adapter (merged and not)."}
+        metadata={"help": "NAME=CHECKPOINT: an encoder, a NoteClassifier, or an adapter of peft (merged and not)."}
     )
     output: str = field(metadata={"help": "JSON file for the figures."})
     backends: list[Literal["torch_fp32", "torch_bf16", "cuda_bf16", "onnx", "onnx_int8", "openvino"]] = field(
@@ -83,7 +83,7 @@ class Subject:
 
     Args:
         name: As on the command line.
-        kind: `encoder + head`, `classifier`, or `LoRA` merged or beside the weights.
+        kind: `encoder + head` or `classifier`, and what of peft is merged, or beside the weights.
         checkpoint: What the process of a torch backend loads.
         size: Bytes of the weights on disk.
     """
@@ -117,6 +117,7 @@ class Benchmark:
     def run(self, name: str, checkpoint: DeployedCheckpoint) -> None:
         """Measure a model on all backends."""
         from modeling.loading import quiet_loading
+        from reporting.system_names import method_name
 
         place = self.folder / str(len(list(self.folder.iterdir())))
         weights = place / "classifier"
@@ -126,9 +127,9 @@ class Benchmark:
         classifier._own_tokenizer().save_pretrained(weights)
         del classifier
         kind = "classifier" if checkpoint.is_classifier() else "encoder + head"
-        lora = checkpoint.adapter is not None
+        adapter = method_name(checkpoint.adapter_kind) if checkpoint.adapter is not None else None
         size = _size(weights, "*.safetensors")
-        plain = Subject(name, f"{kind}, LoRA merged" if lora else kind, str(weights), size)
+        plain = Subject(name, f"{kind}, {adapter} merged" if adapter else kind, str(weights), size)
         reference = place / "reference.npy"
         if "torch_fp32" in self.options.backends:
             self._measure(plain, "torch_fp32", reference)
@@ -144,9 +145,9 @@ class Benchmark:
                     self._measure(exported, backend, reference)
             elif backend != "torch_fp32":
                 self._measure(plain, backend, reference)
-            if lora and backend in TORCH:
+            if adapter and backend in TORCH:
                 both = size + _size(checkpoint.adapter, "adapter_model.*")
-                beside = Subject(name, f"{kind}, LoRA beside", str(checkpoint.adapter), both)
+                beside = Subject(name, f"{kind}, {adapter} beside", str(checkpoint.adapter), both)
                 self._measure(beside, backend, reference)
 
     def _export(self, subject: Subject, backend: str, place: Path) -> Subject | None:

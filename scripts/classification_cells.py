@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from classify_options import ADAPTERS, TRAINED
 from corpora.errors import InputError
 from json_files import write_json
 
@@ -168,13 +169,13 @@ def all_cells(
     for model in models:
         for reading in readings:
             for method in methods:
-                trained = method in ("fine_tuned", "lora")
-                if reading == "attention" and not trained and method != "mlp":
+                if reading == "attention" and method not in TRAINED:
                     continue  # a probe has no weights to learn over windows
-                for depth in depths if method == "fine_tuned" else ["none"] if method == "lora" else ["all"]:
+                # What peft adds is trained in all layers.
+                for depth in depths if method == "fine_tuned" else ["none"] if method in ADAPTERS else ["all"]:
                     systems.append((model, method, reading, depth))
     for model, method, reading, frozen in systems:
-        by_chance = method in ("mlp", "fine_tuned", "lora")
+        by_chance = method in TRAINED
         for shots in sizes:
             for seed in seeds if shots is not None or by_chance else seeds[:1]:
                 yield Cell(model, method, reading, frozen, shots, seed)

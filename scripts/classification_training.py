@@ -1,4 +1,4 @@
-"""Trained cells: a head on frozen features, a fine-tuned encoder, LoRA."""
+"""Trained cells: a head on frozen features, a fine-tuned encoder, LoRA and its kin."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classification_cells import Cell
-from classify_options import ProtocolOptions, TrainingOptions
+from classify_options import ADAPTERS, ProtocolOptions, TrainingOptions
 
 if TYPE_CHECKING:
     from modeling.note_classifier import NoteClassifier
@@ -119,7 +119,7 @@ class TrainedSystem:
         from transformers import PrinterCallback
 
         from collators.classification import collate_frozen
-        from modeling.adapters import add_lora
+        from modeling.adapters import add_adapter
         from trainers.best_weights import BestWeightsCallback
         from trainers.classification_trainer import ClassificationTrainer, trained_parameters
 
@@ -129,8 +129,8 @@ class TrainedSystem:
             model.freeze(self.frozen)
         items = {split: self._items(model, split, part, collator) for split, part in documents.items()}
         cached = items["train"] is not documents["train"]
-        if self.method == "lora":
-            model = add_lora(model, self.training.lora_rank)
+        if self.method in ADAPTERS:
+            model = add_adapter(model, self.method, self.training.lora_rank)
         arguments = self._arguments(cell, folder)
         wanted = targets["train"][rows]
         best = BestWeightsCallback("eval_f1_macro", self.training.patience)
@@ -164,11 +164,13 @@ class TrainedSystem:
         from trainers.classification_arguments import ClassificationArguments
 
         training, head_only = self.training, self.frozen == "all"
-        rate = training.lora_learning_rate if self.method == "lora" else training.learning_rate
+        # DoRA takes LoRA's rate.
+        rates = {"fine_tuned": "learning_rate", "dora": "lora_learning_rate", "mlp": "head_learning_rate"}
+        rate = getattr(training, rates.get(self.method, f"{self.method}_learning_rate"))
         return ClassificationArguments(
             output_dir=str(folder / "trainer"),
-            freeze=self.frozen if self.method != "lora" else "none",
-            learning_rate=training.head_learning_rate if head_only else rate,
+            freeze=self.frozen,
+            learning_rate=rate,
             head_learning_rate=None if head_only else training.head_learning_rate,
             num_train_epochs=training.head_epochs if head_only else training.epochs,
             per_device_train_batch_size=training.head_batch_size if head_only else training.train_batch_size,

@@ -1,4 +1,4 @@
-"""Compare encoders as document classifiers: frozen, partly frozen, fine-tuned, with LoRA, with few labels.
+"""Compare encoders as document classifiers: frozen, partly frozen, fine-tuned, with LoRA and its kin, with few labels.
 
     python scripts/classify.py --data corpus --label_column specialty --models base=BASE adapted=MODEL --output_dir DIR
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from classification_cells import Cell, ResultFolder, all_cells
-from classify_options import ProtocolOptions, TrainingOptions
+from classify_options import TRAINED, ProtocolOptions, TrainingOptions
 from command_line import RecipeParser, run
 from corpora.columns import NoteColumns
 from corpora.errors import InputError
@@ -125,7 +125,29 @@ class Study:
         model.freeze("all")
         documents, tokenizer = self.tokenized(cell.model)
         collator, size = model.collator(tokenizer), self.protocol.batch_size
-        return {split: embed_documents(model, part, collator, size) for split, part in documents.items()}
+        cache = self._cache(cell, model)
+        if cache is None:
+            return {split: embed_documents(model, part, collator, size) for split, part in documents.items()}
+        hidden = model.encoder.config.hidden_size
+        return {
+            split: cache.embed(
+                [document["input_ids"] for document in part],
+                hidden,
+                lambda places, part=part: embed_documents(model, [part[place] for place in places], collator, size),
+            )
+            for split, part in documents.items()
+        }
+
+    def _cache(self, cell: Cell, model: Any) -> Any:
+        """Return the embeddings kept for this model and this way of reading; None where there is no such place."""
+        from embedding_cache import EmbeddingCache
+        from embedding_files import digest_of_checkpoint
+
+        folder, checkpoint = self.protocol.embedding_cache, Path(self.models[cell.model])
+        if folder is None or not checkpoint.is_dir():  # files of the Hub may change under the same name
+            return None
+        plan = {name: getattr(model.config, name) for name in ("reading", "window_length", "window_overlap")}
+        return EmbeddingCache(folder, {"checkpoint": digest_of_checkpoint(checkpoint), **plan})
 
     def device(self) -> str:
         """Return where to compute."""
@@ -165,9 +187,12 @@ class Study:
 
 def read_corpus(protocol: ProtocolOptions, reading: ReadingOptions) -> DatasetDict:
     """Read the corpus; without a validation split, keep a part of the training documents for it."""
+    import datasets
+
     from corpora.hold_out import hold_out
     from corpora.loading import load_corpus
 
+    datasets.disable_progress_bars()  # a fault is one line on stderr
     columns = NoteColumns(
         protocol.text_column,
         protocol.document_id_column,
@@ -191,7 +216,10 @@ def read_corpus(protocol: ProtocolOptions, reading: ReadingOptions) -> DatasetDi
 
 def settings_of(protocol: ProtocolOptions, training: TrainingOptions, labels: LabelOptions, digest: str) -> dict:
     """Return what decides the scores of a cell; which cells there are may change between calls."""
-    free = ("data", "output_dir", "models", "methods", "freeze", "readings", "shots", "seeds", "baselines", "restart")
+    free = (
+        *("data", "output_dir", "models", "methods", "freeze", "readings", "shots", "seeds", "baselines", "restart"),
+        "embedding_cache",
+    )
     kept = {name: value for name, value in asdict(protocol).items() if name not in (*free, "quiet", "batch_size")}
     return {**kept, **asdict(training), **asdict(labels), "corpus_digest": digest}
 
@@ -266,7 +294,7 @@ def compute(study: Study, cells: list[Cell], results: ResultFolder, *, quiet: bo
             if results.is_done(cell):
                 continue
             started = time.perf_counter()
-            if cell.method in ("mlp", "fine_tuned", "lora"):
+            if cell.method in TRAINED:
                 system = system or study.system(cell)
                 documents, tokenizer = study.tokenized(cell.model)
                 rows = study.rows(cell)

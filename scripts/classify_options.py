@@ -7,8 +7,9 @@ from typing import Literal
 
 from column_options import DocumentColumns
 
-PROBES = ("logistic_regression", "knn", "hybrid")
-METHODS = (*PROBES, "mlp", "fine_tuned", "lora")
+ADAPTERS = ("lora", "dora", "ia3", "ln_tuning")
+# Trained by gradient descent, with chance of their own; those after the first with the encoder.
+TRAINED = ("mlp", "fine_tuned", *ADAPTERS)
 
 
 @dataclass(kw_only=True)
@@ -18,16 +19,20 @@ class ProtocolOptions(DocumentColumns):
     _argument_group_name = "Protocol"
 
     data: list[str] = field(metadata={"help": "Folder of prepare_notes.py, or files of notes with --split_column."})
-    label_column: str = field(metadata={"help": "Label to predict."})
+    # Other scripts take several, and their option is what a message on a missing column names.
+    label_column: str = field(metadata={"help": "Label to predict.", "aliases": ["--label_columns"]})
     output_dir: str = field(metadata={"help": "Folder of results; the same command goes on where it stopped."})
     models: list[str] = field(
         default_factory=list, metadata={"help": "NAME=CHECKPOINT, folder or Hub id; the first is the reference."}
     )
-    methods: list[Literal["logistic_regression", "knn", "hybrid", "mlp", "fine_tuned", "lora"]] = field(
+    methods: list[
+        Literal["logistic_regression", "knn", "hybrid", "mlp", "fine_tuned", "lora", "dora", "ia3", "ln_tuning"]
+    ] = field(
         default_factory=lambda: ["logistic_regression", "hybrid"],
         metadata={
             "help": "On frozen embeddings: logistic_regression, knn, hybrid (embedding beside TF-IDF), mlp (the "
-            "study's head). Trained with the encoder: fine_tuned (to the depths of --freeze), lora."
+            "study's head). Trained with the encoder: fine_tuned (to the depths of --freeze), or few weights by peft: "
+            "lora, dora, ia3 (factors of activations), ln_tuning (the layer norms)."
         },
     )
     freeze: list[str] = field(
@@ -63,6 +68,10 @@ class ProtocolOptions(DocumentColumns):
         default=None, metadata={"help": "Most windows of a document when the encoder is trained; all when not given."}
     )
     batch_size: int = field(default=16, metadata={"help": "Documents encoded at a time."})
+    embedding_cache: str | None = field(
+        default=None,
+        metadata={"help": "Folder where embeddings of frozen encoders are kept for other labels and studies."},
+    )
     restart: bool = field(default=False, metadata={"help": "Delete earlier results in output_dir."})
     quiet: bool = field(default=False, metadata={"help": "No line for each cell."})
 
@@ -91,13 +100,15 @@ class TrainingOptions:
 
     _argument_group_name = "Training of heads and encoders"
 
-    epochs: int = field(default=10, metadata={"help": "fine_tuned, lora: passes over the training documents."})
+    epochs: int = field(default=10, metadata={"help": "fine_tuned and peft: passes over the training documents."})
     learning_rate: float = field(default=3e-5, metadata={"help": "fine_tuned: of the encoder."})
-    lora_learning_rate: float = field(default=5e-4, metadata={"help": "lora: of the matrices."})
+    lora_learning_rate: float = field(default=5e-4, metadata={"help": "lora, dora: of the matrices."})
+    ia3_learning_rate: float = field(default=5e-3, metadata={"help": "ia3: of the factors."})
+    ln_tuning_learning_rate: float = field(default=1e-3, metadata={"help": "ln_tuning: of the layer norms."})
     head_learning_rate: float = field(default=1e-3, metadata={"help": "Of the head, in all trained methods."})
     head_epochs: int = field(default=50, metadata={"help": "mlp: passes over the training documents."})
     head_batch_size: int = field(default=32, metadata={"help": "mlp: documents a step."})
-    train_batch_size: int = field(default=16, metadata={"help": "fine_tuned, lora: documents a batch."})
+    train_batch_size: int = field(default=16, metadata={"help": "fine_tuned and peft: documents a batch."})
     gradient_accumulation_steps: int = field(default=1, metadata={"help": "Batches a step."})
     weight_decay: float = field(default=0.01, metadata={"help": "Of AdamW."})
     warmup: float = field(default=0.1, metadata={"help": "Share of the steps in which the rate rises."})
@@ -110,7 +121,7 @@ class TrainingOptions:
         default="tanh", metadata={"help": "tanh: the study's (dropout, linear, tanh, dropout, linear); linear."}
     )
     head_dropout: float = field(default=0.1, metadata={"help": "Dropout of the head."})
-    lora_rank: int = field(default=8, metadata={"help": "lora: rank of the matrices."})
+    lora_rank: int = field(default=8, metadata={"help": "lora, dora: rank of the matrices."})
     bf16: bool = field(default=False, metadata={"help": "bfloat16 autocast; for GPUs, and CPUs that have it."})
     use_cpu: bool = field(default=False, metadata={"help": "Leave a GPU alone."})
 

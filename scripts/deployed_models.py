@@ -1,4 +1,4 @@
-"""Checkpoints as they are deployed: encoders, classifiers, and LoRA adapters on either, merged or not."""
+"""Checkpoints as they are deployed: encoders, classifiers, and adapters of peft on either, merged or not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DeployedCheckpoint:
     """A checkpoint on disk or on the Hub.
 
     Args:
-        name: Folder or Hub id; a folder may hold a LoRA adapter alone, and names its base.
+        name: Folder or Hub id; a folder may hold an adapter of peft (LoRA, ...) alone, and names its base.
 
     Raises:
         InputError: It, or its base, is not there or not whole.
@@ -29,9 +29,11 @@ class DeployedCheckpoint:
 
     def __init__(self, name: str) -> None:
         folder = check_checkpoint(name)
-        self.name, self.adapter = name, None
+        self.name, self.adapter, self.adapter_kind = name, None, None
         if folder is not None and (folder / ADAPTER).is_file():
-            base = json.loads((folder / ADAPTER).read_text(encoding="utf-8")).get("base_model_name_or_path")
+            settings = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))
+            self.adapter_kind = "dora" if settings.get("use_dora") else str(settings.get("peft_type", "")).lower()
+            base = settings.get("base_model_name_or_path")
             if not base:
                 raise InputError("the adapter does not name its base model", file=folder / ADAPTER)
             self.name, self.adapter = base, folder
@@ -100,6 +102,8 @@ class DeployedCheckpoint:
         from peft import PeftModel, get_peft_model_state_dict
         from peft.utils import load_peft_weights
 
+        from modeling.adapters import merge_in_place
+
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what does not fit is an error below
@@ -113,4 +117,4 @@ class DeployedCheckpoint:
                 file=self.adapter,
                 remedy="give a checkpoint into which it is merged",
             )
-        return adapted.merge_and_unload() if merge else adapted.base_model.model
+        return merge_in_place(adapted) if merge else adapted.base_model.model

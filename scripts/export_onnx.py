@@ -41,7 +41,7 @@ class ExportOptions:
     checkpoint: str = field(
         metadata={
             "positional": True,
-            "help": "Folder or Hub id of an encoder, of a NoteClassifier, or of a LoRA adapter (merged).",
+            "help": "Folder or Hub id of an encoder, of a NoteClassifier, or of an adapter of peft (merged).",
         }
     )
     output: str = field(metadata={"help": "Folder to write."})

@@ -37,7 +37,7 @@ class TorchModel:
 
     Args:
         backend: One of `TORCH`.
-        checkpoint: Folder of a classifier; or of a LoRA adapter, which is left beside the weights.
+        checkpoint: Folder of a classifier; or of an adapter of peft, which is left beside the weights.
         labels: Of the untrained head, where an adapter is of an encoder.
         threads: Threads of the computation.
     """

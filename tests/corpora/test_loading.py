@@ -11,6 +11,7 @@ from corpora.columns import NoteColumns
 from corpora.errors import InputError
 from corpora.loading import check_patients_apart, load_corpus
 from corpora.preparation import prepare_notes
+from corpora.records import ReadingOptions
 
 
 @pytest.fixture(autouse=True)
@@ -101,9 +102,19 @@ def test_faults_name_file_row_and_column(tmp_path):
         assert "zebrafish" not in str(caught.value)
 
 
+def test_rows_left_out_are_counted_by_reason(tmp_path, caplog):
+    rows = [{"text": text} for text in ("one", "", None, "two", "a text of many words")]
+    path = write(tmp_path / "a.jsonl", rows)
+    corpus = load_corpus(path, reading=ReadingOptions(on_empty_text="skip", on_too_long="skip", max_characters=10))
+    assert corpus["train"]["text"][:] == ["one", "two"]
+    assert [record.getMessage() for record in caplog.records] == ["warning: rows left out: 2 empty text, 1 too long"]
+
+
 def test_a_fault_inside_the_generator_comes_out_as_it_is(tmp_path, monkeypatch):
     path = write(tmp_path / "a.jsonl", [{"text": "fine"}])
-    monkeypatch.setattr("corpora.loading._validate", lambda *_: path.write_text('{"text": 5}\n') and ([], {"train"}))
+    monkeypatch.setattr(
+        "corpora.loading._validate", lambda *_: path.write_text('{"text": 5}\n') and ([], {"train"}, {})
+    )
     with pytest.raises(InputError) as caught:
         load_corpus(path)
     assert caught.value.row == 1 and caught.value.column == "text"

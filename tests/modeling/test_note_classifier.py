@@ -148,7 +148,7 @@ def test_ordinal_probabilities_are_differences_of_cumulative_ones(checkpoint, no
     np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)
     # Thresholds stay in order whatever the parameters are.
     with torch.no_grad():
-        classifier.thresholds.normal_(std=3)
+        classifier.thresholds.weight.normal_(std=3)
         classifier.classifier.weight.mul_(20)
     assert np.isfinite(np.log(classifier.predict(notes["text"][:3]))).all()
 

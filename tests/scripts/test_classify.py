@@ -135,6 +135,24 @@ def test_an_interrupted_study_goes_on_and_ends_the_same(base, corpus, tmp_path, 
     assert len(results(tmp_path / "out")["cells"]) == 4
 
 
+def test_few_weights_by_peft_have_cells_of_their_own(base, corpus, tmp_path, capsys):
+    methods = ["mlp", "lora", "dora", "ia3", "ln_tuning"]
+    options = ["--methods", *methods, "--freeze", "1", "--no_baselines", "--seeds", 1, "--shots", 4, "--lora_rank", 2]
+    study(corpus, tmp_path / "out", "--models", f"tiny={base}", *options, "--readings", "head")
+    found = results(tmp_path / "out")["cells"]
+    assert [cell["id"] for cell in found] == [
+        f"tiny-{method}-head-{'all' if method == 'mlp' else 'none'}-s4-0" for method in methods
+    ]
+    trained = {cell["method"]: cell["trained_parameters"] for cell in found}
+    added = {method: trained[method] - trained["mlp"] for method in methods}
+    # Two layers of 16 x 16 (four), 16 x 32 and 32 x 16; five norms of 16 weights and biases.
+    assert added["lora"] == 2 * (4 * 2 * (16 + 16) + 2 * 2 * (16 + 32))
+    assert added["dora"] == added["lora"] + 2 * (4 * 16 + 32 + 16)
+    assert added["ia3"] == 2 * (4 * 16 + 2 * 32) and added["ln_tuning"] == 5 * 2 * 16
+    table = capsys.readouterr().out
+    assert all(name in table for name in ("tiny, LoRA", "tiny, DoRA", "tiny, IA3", "tiny, layer-norm tuning"))
+
+
 @pytest.mark.parametrize(("label", "task"), [("flags", "multi_label"), ("severity", "ordinal")])
 def test_lists_and_scales(base, corpus, tmp_path, label, task):
     order = ["--label_order", 1, 2, 3] if task == "ordinal" else []

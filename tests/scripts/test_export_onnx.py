@@ -309,6 +309,31 @@ def test_an_adapter_of_an_encoder_is_merged_or_stays_beside(save_encoder, texts,
         assert any("lora_A" in name for name, _ in model.named_parameters()) is not merge
 
 
+@pytest.mark.parametrize("method", ["lora", "dora", "ia3", "ln_tuning"])
+def test_adapters_of_a_classifier_are_merged_or_stay_beside(save_classifier, texts, tmp_path, method):
+    from modeling.adapters import add_adapter
+
+    base = save_classifier(task="ordinal")
+    adapted = add_adapter(NoteClassifier.from_pretrained(base), method, rank=2)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in adapted.parameters():
+            if parameter.requires_grad:  # the head and its thresholds too
+                parameter.add_(0.3 * torch.randn_like(parameter))
+    adapted.save_pretrained(tmp_path / "adapter")
+    classifier = adapted.get_base_model().eval()
+    classifier._own_tokenizer().save_pretrained(tmp_path / "adapter")
+    expected = classifier.predict(texts)
+    assert np.abs(expected - NoteClassifier.from_pretrained(base).predict(texts)).max() > 0.01
+    checkpoint = deployed_models.DeployedCheckpoint(str(tmp_path / "adapter"))
+    assert checkpoint.adapter_kind == method
+    weights = set(NoteClassifier.from_pretrained(base).state_dict())
+    for merge in (True, False):
+        model = checkpoint.load_classifier(LABELS, merge=merge)
+        np.testing.assert_allclose(model.predict(texts), expected, atol=1e-5)
+        assert (set(model.state_dict()) == weights) is merge
+
+
 def test_an_adapter_of_another_kind_of_model_is_refused(save_classifier, make_model, tmp_path):
     from modeling.adapters import add_lora
 

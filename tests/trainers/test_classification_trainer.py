@@ -1,4 +1,4 @@
-"""Training a classifier: what moves, what a step is, stored features, the best weights, LoRA."""
+"""Training a classifier: what moves, what a step is, stored features, the best weights, LoRA and its kin."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 from collators.classification import LabelledDocuments, collate_frozen
 from collators.special_tokens import token_ids
 from metrics.classification import category_scores
-from modeling.adapters import add_lora, merged
+from modeling.adapters import add_adapter, merged
 from modeling.frozen_features import embed_documents, store_boundary_states
 from modeling.note_classifier import NoteClassifier
 from trainers.best_weights import BestWeightsCallback
@@ -16,6 +16,7 @@ from trainers.classification_arguments import ClassificationArguments
 from trainers.classification_trainer import ClassificationTrainer, trained_parameters
 
 LABELS = ["Nursing", "Radiology", "Echo"]
+ADAPTERS = ("lora", "dora", "ia3", "ln_tuning")
 COMMON = {
     "use_cpu": True,
     "disable_tqdm": True,
@@ -176,25 +177,51 @@ def test_the_head_has_a_learning_rate_of_its_own(classifier, labelled, tmp_path)
         assert rates[id(parameter)] == (1e-2 if name.startswith("encoder.") else 0.5), name
 
 
-def test_lora_trains_little_and_merges(classifier, labelled, tmp_path):
-    model, tokenizer = classifier()
+def added_weights(encoder, method, rank):
+    """Count what a method adds or trains, from the shapes of the layers."""
+    linear = [module.weight.shape for module in encoder.modules() if isinstance(module, torch.nn.Linear)]
+    norms = [module for module in encoder.modules() if isinstance(module, torch.nn.LayerNorm)]
+    return {
+        "lora": sum(rank * (rows + columns) for rows, columns in linear),
+        "dora": sum(rank * (rows + columns) + rows for rows, columns in linear),
+        "ia3": sum(max(rows, columns) for rows, columns in linear),
+        "ln_tuning": sum(parameter.numel() for norm in norms for parameter in norm.parameters()),
+    }[method]
+
+
+@pytest.mark.parametrize("method", ADAPTERS)
+def test_an_adapter_trains_its_own_weights_alone_and_merges(classifier, labelled, tmp_path, method, family):
+    model, tokenizer = classifier(family, task="ordinal" if family == "bert" else "single_label")
     items, targets = labelled(tokenizer)
-    adapted = add_lora(model, 2)
+    head = sum(p.numel() for name, p in model.named_parameters() if not name.startswith("encoder."))
+    expected = head + added_weights(model.encoder, method, rank=2)
+    adapted = add_adapter(model, method, rank=2)
+    assert trained_parameters(adapted) == expected
     trainer = trainer_of(adapted, tokenizer, items, targets, tmp_path, max_steps=5)
-    moving = [name for name, parameter in adapted.named_parameters() if parameter.requires_grad]
-    assert any("lora_" in name for name in moving) and any("classifier" in name for name in moving)
-    assert not [name for name in moving if "lora_" not in name and "encoder." in name]
-    before = trainer.predict_probabilities(LabelledDocuments(items, targets))
+    before = {name: parameter.detach().clone() for name, parameter in adapted.named_parameters()}
+    trainable = {name for name, parameter in adapted.named_parameters() if parameter.requires_grad}
+    own = {"ln_tuning": "ln_tuning_layers", "ia3": "ia3_l"}.get(method, "lora_")
+    assert trainable and all(own in name for name in trainable if "encoder." in name)
+    untrained = trainer.predict_probabilities(LabelledDocuments(items, targets))
     trainer.train()
+    moved = {name for name, parameter in adapted.named_parameters() if not torch.equal(parameter, before[name])}
+    assert moved == trainable
     after = trainer.predict_probabilities(LabelledDocuments(items, targets))
-    assert np.abs(after - before).max() > 1e-3
+    assert np.abs(after - untrained).max() > 1e-3
     merged(adapted).save_pretrained(tmp_path / "out")
     tokenizer.save_pretrained(tmp_path / "out")
-    loaded = NoteClassifier.from_pretrained(tmp_path / "out").eval()
+    loaded, facts = NoteClassifier.from_pretrained(tmp_path / "out", output_loading_info=True)
+    assert not facts["missing_keys"] and not facts["unexpected_keys"]
     batch = loaded.collator(tokenizer)(items[:8])
     with torch.no_grad():
-        found = loaded.probabilities(loaded(**batch).logits)
+        found = loaded.eval().probabilities(loaded(**batch).logits)
     np.testing.assert_allclose(found, after[:8], rtol=1e-3, atol=1e-5)
+    assert any(own in name for name, _ in adapted.named_parameters())  # the trained one is left as it was
+
+
+def test_no_other_adapter_is_known(make_model):
+    with pytest.raises(ValueError, match="prefix_tuning"):
+        add_adapter(make_model("bert")[0], "prefix_tuning")
 
 
 def test_values_out_of_range_are_refused():
