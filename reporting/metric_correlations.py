@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from corpora.errors import InputError
-from metrics.intervals import holm
+from metrics.intervals import RESAMPLED_METRICS, holm
 from metrics.measures import MEASURES
 from metrics.rank_correlation import FEWEST, RankCorrelation, rank_correlation
 from reporting.classification_results import ClassificationResults
@@ -100,6 +100,8 @@ def make_task(
     Raises:
         InputError: No model has both, or a model several scores.
     """
+    if metric not in RESAMPLED_METRICS:
+        raise InputError(f"no score is called '{metric}'", remedy=f"choose from {', '.join(RESAMPLED_METRICS)}")
     rows = [
         row
         for row in aggregate_rows(classification, metric, resamples=1)
