@@ -27,6 +27,7 @@ from corpora.records import ReadingOptions
 from corpora.sources import find_sources
 from modeling.checkpoint_folder import check_checkpoint
 from named_paths import named_paths
+from untouched_models import untouched_models
 
 if TYPE_CHECKING:
     import numpy as np
@@ -240,6 +241,11 @@ def main(argv: list[str] | None = None) -> None:
     models = named_paths(protocol.models, "--models")
     for checkpoint in models.values():
         check_checkpoint(checkpoint)
+    if protocol.baselines:
+        further, lines = untouched_models(models)
+        models |= further
+        for line in lines:
+            print(f"warning: {line}", file=sys.stderr)
     find_sources(protocol.data)
     results = ResultFolder(protocol.output_dir, restart=protocol.restart)
     corpus = read_corpus(protocol, reading)

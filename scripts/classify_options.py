@@ -59,7 +59,12 @@ class ProtocolOptions(DocumentColumns):
     split_column: str | None = field(
         default=None, metadata={"help": "Column of train, validation or test, in files of notes."}
     )
-    baselines: bool = field(default=True, metadata={"help": "Majority class and TF-IDF in the table."})
+    baselines: bool = field(
+        default=True,
+        metadata={
+            "help": "In the table: majority class, TF-IDF, and the model that pretrain.py adapted, where it is found."
+        },
+    )
     window_length: int | None = field(
         default=None, metadata={"help": "Tokens in a window; the checkpoint's own length when not given."}
     )

@@ -216,3 +216,26 @@ def test_more_shots_than_documents_and_a_rare_class_are_said(base, tmp_path, cap
     said = capsys.readouterr().err
     assert "1 classes with fewer than 5 training documents are left out" in said
     assert "3 of 3 classes have fewer than 500 training documents" in said
+
+
+def test_the_untouched_model_is_always_in_the_table(base, corpus, tmp_path, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder, before in ((first, base), (second, first)):
+        shutil.copytree(base, folder)
+        (folder / "run_settings.json").write_text(json.dumps({"model_name_or_path": str(before)}))
+        (folder / "made_up.json").write_text(json.dumps(folder.name))  # other files, another digest
+    options = ["--seeds", 1, "--shots", 0, "--methods", "knn"]
+
+    def models(name, *given):
+        study(corpus, tmp_path / name, "--models", *given, *options)
+        return {cell["model"] for cell in results(tmp_path / name)["cells"]} - {None}
+
+    assert models("one", f"adapted={second}") == {"adapted", "untouched"}
+    assert models("named", f"adapted={second}", f"base={base}") == {"adapted", "base"}
+    assert models("twice", f"a={second}", f"b={first}") == {"a", "b", "untouched"}
+    capsys.readouterr()
+    (second / "run_settings.json").write_text(json.dumps({"model_name_or_path": str(tmp_path / "moved")}))
+    assert models("moved", f"adapted={second}") == {"adapted"}
+    assert "the model that 'adapted' was adapted from is not among --models" in capsys.readouterr().err
+    (second / "run_settings.json").write_text(json.dumps({"model_name_or_path": None}))
+    assert models("scratch", f"adapted={second}") == {"adapted"} and "warning" not in capsys.readouterr().err
