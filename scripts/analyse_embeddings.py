@@ -246,10 +246,10 @@ def main(argv: list[str] | None = None) -> None:
             cka[first][second] = cka[second][first] = linear_cka(spaces[first], spaces[second])
     folder = Path(options.output_dir)
     write_json(folder / RESULTS, analysis.results(records, cka))
-    report(folder, figures=options.figures)
+    report(folder, figures=options.figures, quiet=options.quiet)
 
 
-def report(folder: Path, *, figures: bool = True) -> None:
+def report(folder: Path, *, figures: bool = True, quiet: bool = False) -> None:
     """Print the table; write it, the figures and the page beside the results."""
     from reporting.space_figures import write_space_figures
     from reporting.space_page import write_space_page
@@ -258,11 +258,12 @@ def report(folder: Path, *, figures: bool = True) -> None:
 
     results = load_space_results(folder)
     table = space_table(results)
-    print(table)
+    if not quiet:
+        print(f"{table}\n")
     (folder / "table.md").write_text(table + "\n", encoding="utf-8")
     if figures:
         write_space_figures(results, folder / "figures")
-    print(f"\nPage: {write_space_page(results, folder / 'page.html')}")
+    print(f"Page: {write_space_page(results, folder / 'page.html')}")
 
 
 def _as_documents(pairs: TextPairs) -> Dataset:

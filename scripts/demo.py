@@ -1,4 +1,4 @@
-"""From synthetic notes to an adapted encoder and a table of frozen probes, in a few minutes on a CPU.
+"""From synthetic notes to an adapted encoder, its space and a table of frozen probes, in a few minutes on a CPU.
 
     python scripts/demo.py --output_dir runs/demo
 
@@ -78,6 +78,15 @@ def steps(options: DemoRunOptions) -> list[tuple[str, Path, list[str]]]:
             ],
         ),
         (
+            "The embedding spaces of unseen patients' notes",
+            folder / "space" / "page.html",
+            [
+                "analyse_embeddings.py",
+                *(f"mlm={mlm}", f"declutr={declutr}", "--data", str(corpus), "--split", "test"),
+                *("--label_column", "specialty", "--output_dir", str(folder / "space"), "--no_figures", "--quiet"),
+            ],
+        ),
+        (
             "Frozen probes of the specialty on unseen patients (macro-F1)",
             folder / "probe.json",
             [
@@ -105,7 +114,8 @@ def main(argv: list[str]) -> int:
         result = subprocess.run([sys.executable, str(ROOT / "scripts" / command[0]), *command[1:]])
         if result.returncode:
             return result.returncode
-    print(f"\nFinished in {time.time() - started:.0f} s. The adapted encoder is in {folder / 'declutr'}. To use it:")
+    print(f"\nFinished in {time.time() - started:.0f} s. What happened to the space: {folder / 'space' / 'page.html'}")
+    print(f"The adapted encoder is in {folder / 'declutr'}. To use it:")
     print(LINES_TO_USE.format(folder=folder / "declutr"))
     return 0
 

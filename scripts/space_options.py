@@ -46,7 +46,7 @@ class SpaceOptions(DocumentColumns):
     )
     figures: bool = field(default=True, metadata={"help": "Figures for papers (PNG and SVG) beside the page."})
     seed: int = field(default=0, metadata={"help": "Of all draws."})
-    quiet: bool = field(default=False, metadata={"help": "No progress lines."})
+    quiet: bool = field(default=False, metadata={"help": "No progress lines and no table on the screen."})
     restart: bool = field(default=False, metadata={"help": "Delete earlier results in output_dir."})
 
     def __post_init__(self) -> None:
