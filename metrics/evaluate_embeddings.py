@@ -20,10 +20,12 @@ import datasets
 import evaluate
 import numpy as np
 
+from metrics.alignment import alignment
 from metrics.clusters import cluster_measures
 from metrics.geometry import geometry
 from metrics.measured import Measured
 from metrics.retrieval import category_retrieval
+from metrics.text_similarity import spearman_of_cosines
 
 
 def named_values(measures: Mapping[str, Measured]) -> dict[str, float]:
@@ -92,6 +94,45 @@ class RetrievalMetric(evaluate.Metric):
     ) -> dict[str, float]:
         numbers = np.asarray(categories, dtype=np.int64)
         return named_values(category_retrieval(_matrix(embeddings), numbers, ks, seed))
+
+
+class AlignmentMetric(evaluate.Metric):
+    """Alignment of two parts of a document; see `metrics.alignment.alignment`.
+
+    `compute(first, second, alpha=2.0, seed=0)`.
+    """
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _pair_info("Mean distance of the unit embeddings of two parts of a document.", rated=False)
+
+    def _compute(self, first: Any, second: Any, alpha: float = 2.0, seed: int = 0) -> dict[str, float]:
+        return named_values({"alignment": alignment(_matrix(first), _matrix(second), alpha, seed)})
+
+
+class RatedSimilarityMetric(evaluate.Metric):
+    """Cosine against people's ratings of text pairs; see `metrics.text_similarity.spearman_of_cosines`.
+
+    `compute(first, second, ratings, seed=0)`.
+    """
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _pair_info("Rank correlation of cosine and ratings.", rated=True)
+
+    def _compute(self, first: Any, second: Any, ratings: Any, seed: int = 0) -> dict[str, float]:
+        found = spearman_of_cosines(_matrix(first), _matrix(second), np.asarray(ratings, dtype=np.float64), seed=seed)
+        return named_values({"similarity_spearman": found})
+
+
+def _pair_info(description: str, *, rated: bool) -> evaluate.MetricInfo:
+    """Describe a metric that takes pairs of embeddings."""
+    vector = datasets.Sequence(datasets.Value("float32"))
+    features = {"first": vector, "second": vector} | ({"ratings": datasets.Value("float64")} if rated else {})
+    return evaluate.MetricInfo(
+        description=description,
+        citation="",
+        inputs_description="Embeddings of the first and the second text of each pair.",
+        features=datasets.Features(features),
+    )
 
 
 def _matrix(embeddings: Any) -> np.ndarray:
