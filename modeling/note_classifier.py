@@ -212,8 +212,10 @@ class NoteClassifier(PreTrainedModel):
             reason = " ".join(str(error).split(". ")[0].split())[:200]
             raise InputError(f"no encoder can be loaded from here ({reason})", file=str(name_or_path)) from error
         settings = _sentence_transformers_settings(local) | settings
+        # Where the encoder lay is of no use to others, and a path tells of this machine.
+        known = {name: value for name, value in encoder.config.to_dict().items() if name != "_name_or_path"}
         config = NoteClassifierConfig(
-            encoder=encoder.config.to_dict(),
+            encoder=known,
             id2label=dict(enumerate(labels)),
             label2id={label: number for number, label in enumerate(labels)},
             **settings,

@@ -12,6 +12,7 @@ import numpy as np
 
 from corpora.columns import NoteColumns
 from corpora.errors import InputError
+from corpora.halves import cut_into_halves
 from corpora.records import ReadingOptions
 from embedding_files import SUFFIXES, read_embeddings
 from space_options import SpaceOptions
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 # Names become files; these stay clear of other names, of hidden files and of option marks.
 _NAME = re.compile(r"[\w][\w .+-]*")
-_WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True)
@@ -118,14 +118,13 @@ def read_documents(options: SpaceOptions, reading: ReadingOptions, sources: Sequ
     )
 
 
-def halves(documents: Dataset, count: int, seed: int, min_words: int = 32) -> Dataset | None:
+def halves(documents: Dataset, count: int, seed: int) -> Dataset | None:
     """Cut documents into two halves of as many words.
 
     Args:
         documents: With `document_id` and `text`.
         count: Draw so many of those that are long enough.
         seed: Of the draw.
-        min_words: Shorter documents have no halves.
 
     Returns:
         The first half of each document followed by its second; None where no two documents are long enough.
@@ -138,11 +137,8 @@ def halves(documents: Dataset, count: int, seed: int, min_words: int = 32) -> Da
         if len(rows["text"]) == 2 * count:
             break
         document = documents[place]
-        words = [match.start() for match in _WORD.finditer(document["text"])]
-        if len(words) < min_words:
-            continue
-        middle = words[len(words) // 2]
-        for number, part in enumerate((document["text"][:middle], document["text"][middle:]), 1):
+        parts = cut_into_halves(document["text"])
+        for number, part in enumerate(parts or (), 1):
             rows["document_id"].append(f"{document['document_id']}/{number}")
             rows["text"].append(part)
     return Dataset.from_dict(rows) if len(rows["text"]) >= 4 else None

@@ -231,3 +231,9 @@ def test_return_dict_and_loss(checkpoint, notes):
     loss, logits = classifier(**batch, labels=labels, return_dict=False)
     assert loss.item() == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-6)
     assert classifier(**batch).logits.shape == (3, 3)
+
+
+def test_the_saved_configuration_does_not_tell_where_the_encoder_lay(make_encoder, tmp_path):
+    folder = make_encoder("bert")
+    NoteClassifier.from_encoder(folder, ["a", "b"]).save_pretrained(tmp_path / "saved")
+    assert str(folder) not in (tmp_path / "saved" / "config.json").read_text()
