@@ -21,8 +21,9 @@ from corpora.sources import find_sources
 from json_files import write_json
 from launching import is_main_process, say, warn_about_missing_processes
 from modeling.checkpoint_folder import check_checkpoint
-from pretrain_options import ModelOptions, NotesOptions, ObjectiveOptions, RowOptions, SpaceOptions
+from pretrain_options import CardOptions, ModelOptions, NotesOptions, ObjectiveOptions, RowOptions, SpaceOptions
 from run_folder import SUMMARY, check_settings, prepare_run_folder, remove_if_empty
+from run_summary import corpus_facts, run_summary, seconds_before, with_tokens
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -40,16 +41,17 @@ class Options:
     reading: ReadingOptions
     model: ModelOptions
     space: SpaceOptions
+    card: CardOptions
     training: Any
     rows: RowOptions | None = None
 
 
-LIGHT_OPTIONS = (ObjectiveOptions, NotesOptions, ReadingOptions, ModelOptions, SpaceOptions)
+LIGHT_OPTIONS = (ObjectiveOptions, NotesOptions, ReadingOptions, ModelOptions, SpaceOptions, CardOptions)
 
 
 def check_inputs(argv: list[str]) -> None:
     """Look whether the files and folders are there, before the trainers are imported, which takes seconds."""
-    _, notes, _, model, _ = RecipeParser(LIGHT_OPTIONS).parse(argv, partial=True)
+    _, notes, _, model, *_ = RecipeParser(LIGHT_OPTIONS).parse(argv, partial=True)
     for files in filter(None, (notes.train_file, notes.validation_file)):
         find_sources(files)
     if model.model_name_or_path is not None:
@@ -299,6 +301,7 @@ def main(argv: list[str]) -> int:
     model, tokenizer, head_untrained = build_model(options.model, corpus["train"], folder, training)
     with training.main_process_first(local=False):
         datasets, counts = tokenize(options, corpus, model, tokenizer)
+        counts = with_tokens(counts, datasets)
     print_counts(counts)
     say(describe_size(model))
     trainer = build_trainer(options, model, tokenizer, datasets, head_untrained)
@@ -308,54 +311,34 @@ def main(argv: list[str]) -> int:
     checkpoint = last_complete_checkpoint(folder)
     if checkpoint is not None:
         say(f"resuming from {checkpoint.name}")
+    facts, before = corpus_facts(corpus, options.notes.train_file), seconds_before(checkpoint)
+
+    def summary(metrics: dict[str, float] | None = None) -> dict[str, Any]:
+        """Return what is known of the run by now."""
+        seconds = before + time.time() - started
+        found = run_summary(options.objective.objective, options.model, trainer, counts, facts, metrics or {}, seconds)
+        return {**found, "categories": categories} if categories else found
+
+    card = None
+    if options.card.model_card:
+        from model_cards.card_callback import CardCallback
+
+        card = CardCallback(trainer, summary)
+        trainer.add_callback(card)
     result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     metrics = trainer.evaluate() if trainer.eval_dataset is not None else {}
     trainer.export(folder)
     if is_main_process():
-        facts = summary(options, trainer, counts, {**result.metrics, **metrics}, started)
-        write_json(folder / SUMMARY, {**facts, "categories": categories} if categories else facts)
+        finished = summary({**result.metrics, **metrics})
+        if card is not None:
+            card.write(folder, finished)
+        write_json(folder / SUMMARY, finished)  # last, for it says that the run is finished
     say(f"\nmodel: {folder}")
     for name in sorted(metrics):
         if not name.endswith(("_runtime", "_per_second", "epoch")):
             say(f"    {name:<28} {metrics[name]:.4f}")
     finish_distributed()
     return 0
-
-
-def summary(
-    options: Options, trainer: AdaptationTrainer, counts: dict[str, Any], metrics: dict[str, float], started: float
-) -> dict[str, Any]:
-    """Return what a model card and a report need to know of the run."""
-    import accelerate
-    import datasets
-    import torch
-    import transformers
-
-    training = options.training
-    return {
-        "schema_version": 1,
-        "objective": options.objective.objective,
-        "base_model": Path(options.model.model_name_or_path).name if options.model.model_name_or_path else None,
-        "model_type": trainer.model.config.model_type,
-        "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
-        "documents": counts,
-        "steps": trainer.state.global_step,
-        "epochs": trainer.state.epoch,
-        "metrics": metrics,
-        "settings": {
-            name: value
-            for name, value in {**asdict(options.model), **training.to_dict()}.items()
-            if name in ModelOptions.__dataclass_fields__ or name in type(training).__dataclass_fields__
-            if not name.endswith(("_dir", "_path", "_token", "tokenizer_name"))
-        },
-        "processes": training.world_size,
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() and not training.use_cpu else "cpu",
-        "versions": {
-            "python": sys.version.split()[0],
-            **{module.__name__: module.__version__ for module in (torch, transformers, accelerate, datasets)},
-        },
-        "seconds": round(time.time() - started, 1),
-    }
 
 
 def finish_distributed() -> None:

@@ -98,6 +98,21 @@ class SpaceOptions:
 
 
 @dataclass
+class CardOptions:
+    """What is written about the model."""
+
+    _argument_group_name = "Model card"
+
+    model_card: bool = field(
+        default=True,
+        metadata={
+            "help": "Write a card (README.md) beside each checkpoint and the finished model. make_card.py adds results "
+            "and what only people know: licence, source of the notes, governance, de-identification."
+        },
+    )
+
+
+@dataclass
 class ModelOptions:
     """Which model to start from.
 
