@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from corpora.canaries import Canary, CanaryOptions, make_canaries, plan_planting, plant, write_canaries
 from corpora.chunks import CleanedChunks, read_columns, read_counts
 from corpora.cleaning import CleaningOptions
 from corpora.columns import NoteColumns, read_admissions
@@ -38,6 +39,7 @@ def prepare_notes(
     cleaning: CleaningOptions | None = None,
     duplicates: DuplicateOptions | None = None,
     splits: SplitOptions | None = None,
+    canaries: CanaryOptions | None = None,
     exclude_admissions: str | Path | None = None,
     overwrite: bool = False,
     num_proc: int = 1,
@@ -57,6 +59,7 @@ def prepare_notes(
         cleaning: The cleaning steps.
         duplicates: What counts as a duplicate.
         splits: Shares and seed.
+        canaries: Random identifiers to plant into the training split; see `corpora.canaries`.
         exclude_admissions: File of admission ids to leave out.
         overwrite: Replace a corpus that was prepared with other inputs or options.
         num_proc: Processes that clean and hash; the result does not depend on it.
@@ -90,6 +93,8 @@ def prepare_notes(
         "splits": asdict(splits),
         "excluded_admissions": len(excluded),
     }
+    if canaries is not None and canaries.canaries:  # only then: a corpus without them stays the job that it was
+        options["canaries"] = asdict(canaries)
     identity = {
         "schema_version": SCHEMA_VERSION,
         "sources": [[Path(s.name).name, s.kind, s.state, s.stem, s.split] for s in sources],
@@ -145,9 +150,36 @@ def prepare_notes(
     report |= count_documents(chunks.files, decisions)
     if excluded and "excluded admission" not in report["dropped"]:
         report["warnings"].append("none of the admissions to exclude occurs in the input")
-    _write(workshop.folder / "dataset", chunks, decisions, resolved[0], kinds, report, progress)
+    planted = _planted(canaries, decisions) if "canaries" in options else None
+    _write(workshop.folder / "dataset", chunks, decisions, resolved[0], kinds, report, planted, progress)
     workshop.publish()
     return report
+
+
+class _Planting(NamedTuple):
+    """The canaries, their options, and the sentences for each document by its index over all chunks."""
+
+    canaries: list[Canary]
+    options: CanaryOptions
+    plan: dict[int, list[str]]
+
+    def texts(self, texts: list[str], documents: np.ndarray) -> tuple[list[str], bytes]:
+        """Return the texts with their canaries, and what identifies the change."""
+        planted, sentences = [], []
+        for document, text in zip(documents.tolist(), texts, strict=True):
+            here = self.plan.get(document, [])
+            generator = np.random.default_rng([self.options.canary_seed, 103, document])
+            planted.append(plant(text, here, generator) if here else text)
+            sentences += here
+        return planted, "\0".join(sentences).encode()
+
+
+def _planted(options: CanaryOptions, decisions: Decisions) -> _Planting:
+    training = np.flatnonzero(decisions.split == SPLITS.index("train"))
+    if not len(training):
+        raise InputError("there is no training document to plant canaries into", remedy="leave out --canaries")
+    canaries = make_canaries(options)
+    return _Planting(canaries, options, plan_planting(canaries, training, options.canary_seed))
 
 
 class Workshop:
@@ -230,6 +262,7 @@ def _write(
     columns: NoteColumns,
     kinds: list[str],
     report: dict[str, Any],
+    planted: _Planting | None,
     progress: bool,
 ) -> None:
     import pyarrow as pa
@@ -260,9 +293,15 @@ def _write(
                 arrays |= _label_arrays(part["labels"].to_pylist(), columns.label_columns, kinds)
                 arrays["dup_group"] = pa.array(group[chosen])
                 content = b"".join(value for column in _HASHES for value in part[column].to_pylist())
+                if planted is not None and name == "train":
+                    texts, change = planted.texts(part["text"].to_pylist(), chosen + start)
+                    arrays["text"] = pa.array(texts, pa.large_string())
+                    content += change
                 writer.write(name, pa.table(arrays), content + group[chosen].tobytes())
             start = here.stop
             bar.update(len(table))
+    if planted is not None:
+        write_canaries(folder, planted.canaries, planted.options)
     (folder / REPORT_NAME).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from command_line import RecipeParser, run
+from corpora.canaries import CANARY_FILE, CanaryOptions
 from corpora.cleaning import CleaningOptions
 from corpora.columns import preset_columns
 from corpora.deduplication import DuplicateOptions
@@ -65,8 +66,9 @@ class NoteArguments:
 
 def main(argv: list[str] | None = None) -> None:
     """Prepare notes as the command line says, print the report and return."""
-    notes, reading, cleaning, duplicates, splits = RecipeParser(
-        [NoteArguments, ReadingOptions, CleaningOptions, DuplicateOptions, SplitOptions], description=__doc__
+    notes, reading, cleaning, duplicates, splits, canaries = RecipeParser(
+        [NoteArguments, ReadingOptions, CleaningOptions, DuplicateOptions, SplitOptions, CanaryOptions],
+        description=__doc__,
     ).parse(argv)
     columns = preset_columns(
         notes.preset,
@@ -86,6 +88,7 @@ def main(argv: list[str] | None = None) -> None:
         cleaning=cleaning,
         duplicates=duplicates,
         splits=splits,
+        canaries=canaries,
         exclude_admissions=notes.exclude_admissions,
         overwrite=notes.overwrite,
         num_proc=notes.num_proc,
@@ -95,6 +98,12 @@ def main(argv: list[str] | None = None) -> None:
     if not notes.quiet:
         print(preparation_table(report))
         print(f"\nPrepared corpus: {notes.output_dir}")
+    if canaries.canaries:
+        print(
+            f"warning: {canaries.canaries:,} canaries were planted into the training split, for audits; "
+            f"{CANARY_FILE} lists them and must stay with the corpus",
+            file=sys.stderr,
+        )
     for warning in report["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
 

@@ -1,0 +1,199 @@
+"""May these weights be shared? Attacks on a model's memory of its training notes, and a verdict in plain words.
+
+    python scripts/audit_privacy.py MODEL --members corpus --nonmembers corpus --reference BASE
+
+writes `privacy_audit.json` and a figure into the model's folder; neither holds words of a document nor ids.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit_documents import Side, find_canaries, read_sides
+from audit_options import ATTACKS, AttackOptions, AuditOptions
+from command_line import RecipeParser, run
+from corpora.canaries import read_canaries
+from corpora.errors import InputError
+from corpora.records import ReadingOptions
+from json_files import write_json
+from metrics.privacy_verdict import THRESHOLDS, privacy_verdict
+from modeling.checkpoint_folder import check_checkpoint
+from modeling.weights_digest import weights_digest
+
+if TYPE_CHECKING:
+    from modeling.masked_scores import MaskedScorer
+
+RESULTS = "privacy_audit.json"
+SCHEMA_VERSION = 1
+
+
+def audit(options: AuditOptions, attacks: AttackOptions) -> dict[str, Any]:
+    """Run the attacks and judge them.
+
+    Returns:
+        The content of `privacy_audit.json`.
+
+    Raises:
+        InputError: A checkpoint, the documents or the canaries are at fault, or an attack that was asked for needs a
+            head that the checkpoint does not have.
+    """
+    check_checkpoint(options.model)
+    if options.reference is not None:
+        check_checkpoint(options.reference)
+    canary_file = find_canaries(options)
+    canaries = read_canaries(canary_file) if canary_file is not None else None
+    if canaries is None and "canaries" in (options.attacks or ()):
+        raise InputError("--attacks canaries needs --canaries", remedy="give the file of prepare_notes.py --canaries")
+    members, others = read_sides(options, attacks, ReadingOptions(on_missing_patient="keep"), canaries or ())
+    wanted = options.attacks or ATTACKS
+    masked = [name for name in wanted if name != "embeddings"]
+    scorer = _load_scorer(options, attacks, masked) if masked else None
+    found: dict[str, Any] = dict.fromkeys(ATTACKS)
+    progress = _Progress(shown=not options.quiet)
+    if scorer is not None:
+        found |= _masked_attacks(scorer, wanted, members, others, canaries, attacks, progress)
+    if "embeddings" in wanted:
+        found["embeddings"] = _embedding_attack(options, attacks, members, others)
+    verdict, sentences = privacy_verdict(found)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "privacy_audit",
+        "notespace_version": version("notespace"),
+        "verdict": verdict,
+        "sentences": sentences,
+        "thresholds": THRESHOLDS,
+        **found,
+        "documents": {"members": members.describe(), "nonmembers": others.describe()},
+        "settings": {
+            **{name: value for name, value in asdict(attacks).items() if name != "device"},
+            "reference": options.reference is not None,
+            "masked_lm_head": None if not masked else scorer is not None,
+            "weights_sha256": weights_digest(options.model),
+        },
+    }
+
+
+def _load_scorer(options: AuditOptions, attacks: AttackOptions, masked: list[str]) -> MaskedScorer | None:
+    """Load the model, and the reference beside it; None for a checkpoint without a head."""
+    from modeling.loading import load_masked_lm, load_tokenizer
+    from modeling.masked_scores import MaskedScorer, check_same_tokenizer
+
+    def load(path: str) -> Any:
+        try:
+            model, has_new_head = load_masked_lm(path)
+        except InputError:
+            return None  # an architecture without such a head; whether it loads at all, the embeddings will tell
+        return None if has_new_head else model
+
+    model = load(options.model)
+    if model is None:
+        if options.attacks is not None:
+            raise InputError(
+                f"the checkpoint has no masked language modelling head, which --attacks {masked[0]} needs",
+                file=options.model,
+                remedy="give --attacks embeddings",
+            )
+        return None
+    tokenizer = load_tokenizer(options.model)
+    models = [model]
+    if options.reference is not None:
+        reference = load(options.reference)
+        if reference is None:
+            raise InputError(
+                "the reference has no masked language modelling head",
+                file=options.reference,
+                remedy="give the checkpoint that the model was adapted from",
+            )
+        check_same_tokenizer(tokenizer, load_tokenizer(options.reference), options.reference)
+        models.append(reference)
+    return MaskedScorer(
+        models,
+        tokenizer,
+        batch_size=attacks.batch_size,
+        max_length=attacks.max_length,
+        device=attacks.device,
+        dtype=attacks.dtype,
+    )
+
+
+def _masked_attacks(
+    scorer: MaskedScorer,
+    wanted: Iterable[str],
+    members: Side,
+    others: Side,
+    canaries: list | None,
+    attacks: AttackOptions,
+    progress: _Progress,
+) -> dict[str, Any]:
+    from audit_attacks import canary_exposure, masked_membership
+    from audit_identifiers import identifier_recovery
+
+    found: dict[str, Any] = {}
+    if "membership" in wanted:
+        found["membership"] = masked_membership(scorer, members, others, attacks, progress)
+    if "canaries" in wanted and canaries is not None:
+        found["canaries"] = canary_exposure(scorer, canaries, attacks)
+    # Places of tokens in the text are known to fast tokenizers only.
+    if "identifiers" in wanted and scorer.tokenizer.is_fast:
+        found["identifiers"] = identifier_recovery(scorer, members, others, attacks)
+    return found
+
+
+def _embedding_attack(options: AuditOptions, attacks: AttackOptions, members: Side, others: Side) -> dict[str, Any]:
+    from audit_attacks import embedding_membership
+    from modeling.document_encoder import DocumentEncoder
+
+    encoder, reference = (
+        None
+        if name is None
+        else DocumentEncoder.from_pretrained(
+            name, device=attacks.device, dtype=attacks.dtype, max_length=attacks.max_length
+        )
+        for name in (options.model, options.reference)
+    )
+    return embedding_membership(encoder, reference, members, others, attacks)
+
+
+class _Progress:
+    """Wraps documents in a progress bar on stderr."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self.shown = shown
+
+    def __call__(self, items: Iterable, total: int) -> Iterable:
+        from tqdm.auto import tqdm
+
+        return tqdm(items, total=total, unit=" documents", desc="scoring", disable=not self.shown)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Audit as the command line says, write the results and print the verdict."""
+    options, attacks = RecipeParser(
+        [AuditOptions, AttackOptions], description=" ".join(__doc__.split("\n\n")[0].split())
+    ).parse(argv)
+    check_checkpoint(options.model)
+    folder = Path(options.output or options.model)
+    if options.output is None and not folder.is_dir():
+        raise InputError("a model of the Hub has no folder to write to", remedy="give --output")
+    if folder.exists() and not folder.is_dir():
+        raise InputError("the output is a file, not a folder", file=folder, remedy="choose another --output")
+    results = audit(options, attacks)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / RESULTS, results)
+    if options.figure:
+        from reporting.privacy_figure import draw_privacy_figure
+
+        draw_privacy_figure(results, folder)
+    for sentence in results["sentences"]:
+        print(sentence)
+    if not options.quiet:
+        print(f"\nAudit: {folder / RESULTS}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run(main)
