@@ -34,7 +34,8 @@ def test_the_python_examples_run(make_model, notes, tmp_path, monkeypatch, capsy
 def test_files_and_options_that_the_readme_names_exist():
     scripts = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("scripts/*.py"))
     options = scripts + "".join(path.read_text(encoding="utf-8") for path in (ROOT / "trainers").glob("*.py"))
-    options += "".join(path.read_text(encoding="utf-8") for path in (ROOT / "corpora").glob("*.py"))
+    for room in ("corpora", "model_cards"):
+        options += "".join(path.read_text(encoding="utf-8") for path in (ROOT / room).glob("*.py"))
     for name in set(re.findall(r"(?:recipes|scripts|benchmarks)/[\w/]+\.\w+", README)):
         assert (ROOT / name).is_file(), name
     for name in set(re.findall(r"`(\w+\.yaml)`", README)):
