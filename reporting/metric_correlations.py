@@ -14,11 +14,11 @@ from metrics.intervals import RESAMPLED_METRICS, holm
 from metrics.measures import MEASURES
 from metrics.rank_correlation import FEWEST, RankCorrelation, rank_correlation
 from reporting.classification_results import ClassificationResults
-from reporting.figure_style import COLOURS, figure_style, new_figure, save_figure
+from reporting.figure_style import COLOURS, add_legend, figure_style, new_figure, save_figure
 from reporting.result_rows import aggregate_rows
 from reporting.space_results import SpaceResults
-from reporting.space_tables import MISSING
 from reporting.system_names import method_name
+from reporting.tables import MISSING, metric_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -178,9 +178,10 @@ def caption(found: MetricCorrelations) -> str:
     size = "all training documents" if found.shots is None else f"{found.shots} documents a class"
     tasks = "; ".join(f"{task.name}: {len(task.models)} models" for task in found.tasks)
     return (
-        f"Spearman's rank correlation of each measure with {found.metric} of {method_name(found.method)} on {size}, "
-        f"over models, within tasks ({tasks}). ↑ and ↓: the direction that should speak for a space. Intervals by "
-        "bootstrap over models, p by permutation within tasks, Holm's correction over all measures. Few models give "
+        f"Spearman's rank correlation of each measure with {metric_name(found.metric)} of "
+        f"{method_name(found.method)} on {size}, over models, within tasks ({tasks}). ↑ and ↓: the direction that should "
+        "speak for a space. Intervals by bootstrap over models, p by permutation within tasks, Holm's correction over "
+        "all measures. Few models give "
         "wide intervals."
     )
 
@@ -204,9 +205,7 @@ def correlation_figure(found: MetricCorrelations) -> Figure:
         axes.grid(axis="x")
         axes.grid(axis="y", visible=False)
         size = "all documents" if found.shots is None else f"{found.shots} documents a class"
-        axes.set_xlabel(f"Rank correlation with {found.metric} ({method_name(found.method)}, {size})")
-        from reporting.figure_style import add_legend
-
+        axes.set_xlabel(f"Rank correlation with {metric_name(found.metric)}\n({method_name(found.method)}, {size})")
         add_legend(figure, list(GROUP_COLOURS))
     return figure
 
