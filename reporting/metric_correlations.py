@@ -179,10 +179,9 @@ def caption(found: MetricCorrelations) -> str:
     tasks = "; ".join(f"{task.name}: {len(task.models)} models" for task in found.tasks)
     return (
         f"Spearman's rank correlation of each measure with {metric_name(found.metric)} of "
-        f"{method_name(found.method)} on {size}, over models, within tasks ({tasks}). ↑ and ↓: the direction that should "
-        "speak for a space. Intervals by bootstrap over models, p by permutation within tasks, Holm's correction over "
-        "all measures. Few models give "
-        "wide intervals."
+        f"{method_name(found.method)} on {size}, over models, within tasks ({tasks}). ↑ and ↓: the direction that "
+        "should speak for a space. Intervals by bootstrap over models, p by permutation within tasks, Holm's "
+        "correction over all measures. Few models give wide intervals."
     )
 
 
