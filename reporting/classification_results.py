@@ -12,7 +12,6 @@ A folder holds (schema version 1):
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ import numpy as np
 from corpora.errors import InputError
 from metrics.classification import predicted_categories
 from reporting.json_fields import JsonFields
+from reporting.results_file import read_results_file
 
 SCHEMA_VERSION = 1
 TASKS = ("single_label", "multi_label", "ordinal")
@@ -108,17 +108,8 @@ def load_results(folder: str | Path) -> ClassificationResults:
         InputError: It is not such a folder, or a file of it is missing or damaged.
     """
     folder = Path(folder)
-    file = folder / "results.json"
-    if not folder.is_dir():
-        raise InputError("no such folder", file=folder, remedy="give the output folder of classify.py")
-    if not file.is_file():
-        raise InputError("holds no results.json", file=folder, remedy="give the output folder of classify.py")
-    fields = JsonFields(_read_json(file), file, remedy=AGAIN)
-    if fields.values.get("kind") != "classification":
-        raise InputError("is not of a classification", file=file, remedy="give the output folder of classify.py")
-    version = fields.values.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise InputError(f"has schema version {version}, not {SCHEMA_VERSION}", file=file, remedy=AGAIN)
+    fields = read_results_file(folder, "classification", "a classification", SCHEMA_VERSION, "classify.py")
+    file = fields.file
     task = fields.one_of("task", TASKS)
     labels = tuple(fields.texts("labels"))
     digest = fields.text("corpus_digest")
@@ -254,10 +245,3 @@ def _read_array(file: Path, name: str) -> np.ndarray:
         raise
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise InputError("cannot be read as NumPy arrays", file=file, remedy=AGAIN) from error
-
-
-def _read_json(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError("is not whole JSON", file=file, remedy=AGAIN) from error

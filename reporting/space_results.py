@@ -11,7 +11,6 @@ A folder holds (schema version 1):
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +22,11 @@ from corpora.errors import InputError
 from metrics.measured import Measured
 from metrics.measures import MEASURES
 from reporting.json_fields import JsonFields
+from reporting.results_file import read_results_file
 
 SCHEMA_VERSION = 1
 SWEEP_KINDS = ("threshold", "knn", "mutual_knn", "density")
 AGAIN = "run analyse_embeddings.py again"
-GIVE = "give the output folder of analyse_embeddings.py"
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,17 +174,10 @@ def load_space_results(folder: str | Path) -> SpaceResults:
         InputError: It is not such a folder, or a file of it is missing or damaged.
     """
     folder = Path(folder)
-    file = folder / "results.json"
-    if not folder.is_dir():
-        raise InputError("no such folder", file=folder, remedy=GIVE)
-    if not file.is_file():
-        raise InputError("holds no results.json", file=folder, remedy=GIVE)
-    fields = JsonFields(_read_json(file), file, remedy=AGAIN)
-    if fields.values.get("kind") != "embedding_space":
-        raise InputError("is not of an analysis of embeddings", file=file, remedy=GIVE)
-    version = fields.values.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise InputError(f"has schema version {version}, not {SCHEMA_VERSION}", file=file, remedy=AGAIN)
+    fields = read_results_file(
+        folder, "embedding_space", "an analysis of embeddings", SCHEMA_VERSION, "analyse_embeddings.py"
+    )
+    file = fields.file
     documents = fields.count("documents", least=1)
     categories = tuple(fields.texts("categories")) if fields.values.get("categories") else ()
     counts = fields.array("category_counts", len(categories), whole=True) if categories else np.zeros(0, np.int64)
@@ -355,10 +347,3 @@ def _read_coordinates(folder: Path, name: str, documents: int, categories: Seque
         "pca": np.stack([finite["pca_x"], finite["pca_y"]], axis=1),
         "tsne": np.stack([finite["tsne_x"], finite["tsne_y"]], axis=1),
     }
-
-
-def _read_json(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError("is not whole JSON", file=file, remedy=AGAIN) from error

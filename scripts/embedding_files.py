@@ -203,6 +203,29 @@ def read_embeddings(file: str | Path, *, in_memory: bool = True) -> tuple[np.nda
     return embeddings, ids
 
 
+def rows_of_documents(ids: Sequence[str], wanted: Sequence[str], file: str | Path, whose: str = "") -> list[int]:
+    """Return where the embeddings of documents lie in a file.
+
+    Args:
+        ids: Of the file's embeddings.
+        wanted: Ids of the documents.
+        file: For the message.
+        whose: Which documents they are, for the message: " of the test split".
+
+    Raises:
+        InputError: A document has no embedding.
+    """
+    position = {name: row for row, name in enumerate(ids)}
+    missing = [name for name in wanted if name not in position]
+    if missing:
+        raise InputError(
+            f"{len(missing):,} of {len(wanted):,} documents{whose} have no embedding, the first is '{missing[0]}'",
+            file=file,
+            remedy="encode the same data",
+        )
+    return [position[name] for name in wanted]
+
+
 def _read_npy(path: Path, in_memory: bool) -> tuple[np.ndarray, list[str]]:
     import numpy as np
 

@@ -14,7 +14,7 @@ from command_line import RecipeParser, run
 from corpora.columns import NoteColumns
 from corpora.errors import InputError
 from corpora.records import ReadingOptions
-from embedding_files import read_embeddings
+from embedding_files import read_embeddings, rows_of_documents
 from encoder_options import EncoderOptions
 from json_files import write_json
 from modeling.checkpoint_folder import check_checkpoint
@@ -173,20 +173,10 @@ def _matched(
     file: str, embeddings: np.ndarray, ids: Sequence[str], splits: Mapping[str, Dataset]
 ) -> dict[str, np.ndarray]:
     """Return the embeddings of each split's documents, in the order of the documents."""
-    position = {name: row for row, name in enumerate(ids)}
-    matched = {}
-    for split, part in splits.items():
-        wanted = part["document_id"]
-        missing = [name for name in wanted if name not in position]
-        if missing:
-            raise InputError(
-                f"{len(missing):,} of {len(wanted):,} documents of the {split} split have no embedding, the first is "
-                f"'{missing[0]}'",
-                file=file,
-                remedy="encode the same data",
-            )
-        matched[split] = embeddings[[position[name] for name in wanted]]
-    return matched
+    return {
+        split: embeddings[rows_of_documents(ids, part["document_id"][:], file, f" of the {split} split")]
+        for split, part in splits.items()
+    }
 
 
 def _labelled(

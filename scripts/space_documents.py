@@ -14,7 +14,7 @@ from corpora.columns import NoteColumns
 from corpora.errors import InputError
 from corpora.halves import cut_into_halves
 from corpora.records import ReadingOptions
-from embedding_files import SUFFIXES, read_embeddings
+from embedding_files import SUFFIXES, read_embeddings, rows_of_documents
 from space_options import SpaceOptions
 
 if TYPE_CHECKING:
@@ -153,15 +153,7 @@ def matched_embeddings(file: str, documents: SpaceDocuments) -> np.ndarray:
     embeddings, ids = read_embeddings(file, in_memory=False)
     if ids == documents.ids:
         return embeddings  # as it lies on disk
-    position = {name: row for row, name in enumerate(ids)}
-    missing = [name for name in documents.ids if name not in position]
-    if missing:
-        raise InputError(
-            f"{len(missing):,} of {len(documents.ids):,} documents have no embedding, the first is '{missing[0]}'",
-            file=file,
-            remedy="encode the same data",
-        )
-    return embeddings[[position[name] for name in documents.ids]]
+    return embeddings[rows_of_documents(ids, documents.ids, file)]
 
 
 def _load(options: SpaceOptions, reading: ReadingOptions) -> tuple[Dataset, list[str]]:
