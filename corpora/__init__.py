@@ -6,7 +6,8 @@
 - `chunks`, `grouping`, `saving`, `preparation`: the restartable job over a corpus of any size
 - `loading`: a prepared corpus, or raw files, for training and encoding
 - `preparation_report`: what `preparation.json` holds, and its tables
-- `demo`: a corpus of generated notes
+- `entities`, `tag_schemes`, `conll`, `brat`, `span_json_lines`, `tagging_corpus`: annotated text to tagged sentences
+- `demo`, `demo_entities`: a corpus of generated notes, and the entities in it
 
 Importing this package is quick; what needs `datasets` imports it when called.
 """

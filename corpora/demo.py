@@ -29,15 +29,13 @@ A note is a dictionary:
 from __future__ import annotations
 
 import csv
-import gzip
-import io
 import json
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
+from corpora.complete_files import complete_file
 from corpora.demo_lexicon import load_lexicon
 from corpora.demo_options import CATEGORIES, SPECIALTIES, DemoOptions
 from corpora.demo_patients import Patient
@@ -86,7 +84,7 @@ def write_demo_notes(path: str | Path, options: DemoOptions) -> int:
     if ending not in ("csv", "tsv", "jsonl", "json"):
         raise InputError("unknown file type", file=path, remedy="use .csv, .tsv or .jsonl, each also with .gz")
     count = 0
-    with _complete_or_absent(path) as file:
+    with complete_file(path) as file:
         if ending in ("csv", "tsv"):
             table = csv.DictWriter(
                 file,
@@ -105,24 +103,3 @@ def write_demo_notes(path: str | Path, options: DemoOptions) -> int:
         for count, note in enumerate(generate_notes(options), 1):  # noqa: B007
             write(note)
     return count
-
-
-@contextmanager
-def _complete_or_absent(path: Path) -> Iterator[TextIO]:
-    """Open ``path`` for text under a temporary name; rename on success, remove on failure."""
-    partial = path.with_name(path.name + ".partial")
-    if path.is_dir():
-        raise InputError("is a folder", file=path, remedy="name a file")
-    try:
-        raw = partial.open("wb")
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", file=path) from error
-    try:
-        with raw:
-            # No name and no time in the gzip header: the same notes give the same file.
-            binary = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if path.name.endswith(".gz") else raw
-            with io.TextIOWrapper(binary, encoding="utf-8", newline="") as file:
-                yield file
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -32,7 +32,7 @@ def available_columns(source: Source, delimiter: str | None = None) -> list[str]
         InputError: The source cannot be read or holds no header.
     """
     if source.kind in ("csv", "tsv"):
-        with _Lines(source.name) as lines:
+        with TextLines(source.name) as lines:
             return _header(_csv_reader(lines, source, delimiter), source, lines)
     if source.kind == "json lines":
         names: dict[str, None] = {}
@@ -71,7 +71,7 @@ def read_rows(source: Source, columns: Sequence[str], delimiter: str | None = No
     return _dataset_rows(source, columns)
 
 
-class _Lines:
+class TextLines:
     """Decodes a file line by line, so that a bad byte is found in its own row, not a buffer ahead of it."""
 
     def __init__(self, name: str) -> None:
@@ -79,7 +79,7 @@ class _Lines:
         opener = gzip.open if name.lower().endswith(".gz") else Path.open
         self.stream: IO[bytes] = opener(Path(name), "rb")
 
-    def __enter__(self) -> _Lines:
+    def __enter__(self) -> TextLines:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -114,7 +114,7 @@ class _Lines:
             raise InputError(self.fault[0], file=self.name, row=row, remedy=self.fault[1])
 
 
-def _csv_reader(lines: _Lines, source: Source, delimiter: str | None) -> Any:
+def _csv_reader(lines: TextLines, source: Source, delimiter: str | None) -> Any:
     csv.field_size_limit(FIELD_LIMIT)
     separator = "\t" if delimiter == "\\t" else delimiter or ("\t" if source.kind == "tsv" else ",")
     if len(separator) != 1:
@@ -122,7 +122,7 @@ def _csv_reader(lines: _Lines, source: Source, delimiter: str | None) -> Any:
     return csv.reader(iter(lines), delimiter=separator, strict=True)
 
 
-def _header(reader: Any, source: Source, lines: _Lines) -> list[str]:
+def _header(reader: Any, source: Source, lines: TextLines) -> list[str]:
     try:
         header = next((row for row in reader if row), None)
     except csv.Error as error:
@@ -152,7 +152,7 @@ def _csv_remedy(error: csv.Error) -> str:
 
 
 def _csv_rows(source: Source, columns: Sequence[str], delimiter: str | None) -> Iterator[tuple[int, Row]]:
-    with _Lines(source.name) as lines:
+    with TextLines(source.name) as lines:
         reader = _csv_reader(lines, source, delimiter)
         header = _header(reader, source, lines)
         positions = [(name, header.index(name)) for name in columns]
@@ -185,7 +185,7 @@ def _csv_rows(source: Source, columns: Sequence[str], delimiter: str | None) -> 
 
 
 def _json_rows(source: Source) -> Iterator[tuple[int, Row]]:
-    with _Lines(source.name) as lines:
+    with TextLines(source.name) as lines:
         number = 0
         for number, line in enumerate(lines, 1):
             if line.isspace():
