@@ -15,13 +15,13 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 AUTO_CLASSES = "transformers.models.auto.modeling_auto"
-OURS = "modeling.note_classifier"  # registers its classes when it is imported
+OURS = ("modeling.note_classifier", "modeling.tagger")  # these register their classes when they are imported
 
 
 def register_when_transformers_is_there() -> None:
     """Register our classes now if transformers' auto classes are imported, else right after they will be."""
     if AUTO_CLASSES in sys.modules:
-        importlib.import_module(OURS)
+        _import_ours()
     elif not any(isinstance(finder, _AfterAutoClasses) for finder in sys.meta_path):
         sys.meta_path.insert(0, _AfterAutoClasses())
 
@@ -50,4 +50,9 @@ class _Loader(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
-        importlib.import_module(OURS)
+        _import_ours()
+
+
+def _import_ours() -> None:
+    for name in OURS:
+        importlib.import_module(name)

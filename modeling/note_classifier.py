@@ -25,11 +25,9 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from collators.classification import ClassificationCollator
 from collators.reading import ReadingPlan
 from collators.special_tokens import token_ids
-from corpora.errors import InputError
-from modeling.checkpoint_folder import check_checkpoint, transformer_folder
 from modeling.classification_loss import TASKS, classification_losses, ordinal_log_probabilities
 from modeling.encoder_layers import frozen_modules, starting_from
-from modeling.loading import quiet_loading
+from modeling.encoder_loading import config_from_settings, load_encoder, plain_settings, without_pooler
 from modeling.pooling import POOLING_MODES, pool
 from modeling.window import model_window
 
@@ -88,8 +86,7 @@ class NoteClassifierConfig(PretrainedConfig):
 
     def encoder_config(self) -> PretrainedConfig:
         """Return the encoder's configuration as its own class."""
-        settings = dict(self.encoder)
-        return AutoConfig.for_model(settings.pop("model_type"), **settings)
+        return config_from_settings(self.encoder)
 
     def reading_plan(self) -> ReadingPlan:
         """Return what of a document is read."""
@@ -141,7 +138,7 @@ class NoteClassifier(PreTrainedModel):
     def __init__(self, config: NoteClassifierConfig) -> None:
         super().__init__(config)
         encoder_config = config.encoder_config()
-        self.encoder = AutoModel.from_config(encoder_config, **_without_pooler(encoder_config))
+        self.encoder = AutoModel.from_config(encoder_config, **without_pooler(encoder_config))
         size = encoder_config.hidden_size
         self.window_attention = (
             nn.Sequential(nn.Linear(size, size), nn.Tanh(), nn.Linear(size, 1, bias=False))
@@ -202,27 +199,17 @@ class NoteClassifier(PreTrainedModel):
         Raises:
             InputError: No encoder can be loaded from there.
         """
-        local = check_checkpoint(name_or_path)
-        source = str(transformer_folder(local) if local is not None else name_or_path)
-        try:
-            encoder_config = AutoConfig.from_pretrained(source)
-            with quiet_loading():
-                encoder = AutoModel.from_pretrained(source, dtype=torch.float32, **_without_pooler(encoder_config))
-        except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split(". ")[0].split())[:200]
-            raise InputError(f"no encoder can be loaded from here ({reason})", file=str(name_or_path)) from error
-        settings = _sentence_transformers_settings(local) | settings
-        # Where the encoder lay is of no use to others, and a path tells of this machine.
-        known = {name: value for name, value in encoder.config.to_dict().items() if name != "_name_or_path"}
+        encoder, tokenizer = load_encoder(name_or_path)
+        settings = _sentence_transformers_settings(Path(name_or_path)) | settings
         config = NoteClassifierConfig(
-            encoder=known,
+            encoder=plain_settings(encoder.config),
             id2label=dict(enumerate(labels)),
             label2id={label: number for number, label in enumerate(labels)},
             **settings,
         )
         model = cls(config)
         model.encoder = encoder
-        model._tokenizer = AutoTokenizer.from_pretrained(source)
+        model._tokenizer = tokenizer
         return model
 
     def forward(
@@ -367,19 +354,9 @@ class NoteClassifier(PreTrainedModel):
         return self._tokenizer
 
 
-def _without_pooler(config: PretrainedConfig) -> dict[str, bool]:
-    """Leave out a pooler that nothing here reads: its weights would be counted, and never get a gradient."""
-    model_class = AutoModel._model_mapping[type(config)]
-    model_class = model_class[0] if isinstance(model_class, (list, tuple)) else model_class
-    takes_it = "add_pooling_layer" in inspect.signature(model_class.__init__).parameters
-    return {"add_pooling_layer": False} if takes_it else {}
-
-
-def _sentence_transformers_settings(folder: Path | None) -> dict[str, Any]:
+def _sentence_transformers_settings(folder: Path) -> dict[str, Any]:
     """Read pooling and window length from the files of sentence-transformers, as far as they can be told."""
     found: dict[str, Any] = {}
-    if folder is None:
-        return found
     for file in sorted(folder.glob("*_Pooling/config.json")):
         settings = json.loads(file.read_text(encoding="utf-8"))
         names = {"cls": "pooling_mode_cls_token", "max": "pooling_mode_max_tokens"}

@@ -91,6 +91,8 @@ def add_legend(figure: Figure, order: Sequence[str] = ()) -> None:
     handles = {
         label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
+    if not handles:  # nothing was drawn that has a name
+        return
     labels = sorted(handles, key=order.index) if order else list(handles)
     width, height = figure.get_size_inches()
     columns = max(1, min(len(labels), int(width * 15 / (max(map(len, labels)) + 8))))

@@ -330,6 +330,16 @@ def test_the_bars_of_errors(rows, study):
     assert [text.get_text() for text in axes.texts] == totals and not texts_outside(figure)
 
 
+def test_systems_without_an_error_have_a_figure_too(tmp_path):
+    write_study(tmp_path / "perfect", systems={"perfect": 2.0}, shares=(100,), seeds=(0,))
+    results = load_tagging_results(tmp_path / "perfect")
+    for cell in results.cells:
+        counts = cell.counts.strict
+        assert (counts[..., 0] == counts[..., 2]).all() and (counts[..., 0] == counts[..., 1]).all()
+    written = write_tagging_report(results, tmp_path / "report", resamples=50)
+    assert (tmp_path / "report" / "error_classes.png") in written
+
+
 def test_one_type_has_no_confusion(tmp_path):
     study = load_tagging_results(write_study(tmp_path / "tags", {"a": 0.7}, (100,), (0,), 12, labels=("Drug",)))
     names = [file.name for file in write_tagging_report(study, tmp_path / "report", resamples=20)]
