@@ -171,9 +171,10 @@ def _interval(measured: Mapping[str, float | None], factor: float = 1) -> str:
 
 
 def _rates(attack: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{found['value']:.1%} of members found at {float(rate):.1%} false alarms"
-        if attack["nonmembers"] * float(rate) >= 1
-        else f"too few non-members for {float(rate):.1%} false alarms"
-        for rate, found in attack["true_positive_rate"].items()
-    )
+    told, untold = [], []
+    for rate, found in attack["true_positive_rate"].items():
+        if attack["nonmembers"] * float(rate) >= 1:
+            told.append(f"{found['value']:.1%} of members found at {float(rate):.1%} false alarms")
+        else:
+            untold.append(f"{float(rate):.1%}")
+    return ", ".join([*told, *([f"too few non-members for {' and '.join(untold)} false alarms"] if untold else [])])

@@ -15,6 +15,7 @@ from model_cards.statements import DataStatement, ModelStatement
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
 PRIVATE_DATASET = "private"
+MASKED_LM = {"loss": "Loss of a masked token", "perplexity": "Pseudo-perplexity"}
 # The Hub's names of metrics.
 SCORES = (("mean", "f1", "F1 macro"), ("accuracy", "accuracy", "Accuracy"))
 
@@ -105,7 +106,7 @@ def eval_results(results: Sequence[Mapping[str, Any]], name: str | None, data: D
                         EvalResult(
                             task_type="text-classification",
                             task_name=f"Classification{of_label}",
-                            dataset_split="test",
+                            dataset_split=result.get("split", "test"),
                             metric_type=kind,
                             metric_name=f"{title} ({row['system']}, {shots_name(shots)})",
                             metric_value=round(scores[key], 4),
@@ -116,15 +117,17 @@ def eval_results(results: Sequence[Mapping[str, Any]], name: str | None, data: D
                         if scores.get(key) is not None
                     ]
         else:
-            place = result["models"].index(name)
+            place, masked = result["models"].index(name), result["kind"] == "masked_lm"
+            split = {"dataset_split": result["split"]} if "split" in result else {}
             found += [
                 EvalResult(
-                    task_type="feature-extraction",
-                    task_name=f"Embedding space{of_label}",
+                    task_type="fill-mask" if masked else "feature-extraction",
+                    task_name="Masked language modelling" if masked else f"Embedding space{of_label}",
                     metric_type=measure,
-                    metric_name=MEASURES[measure].title,
+                    metric_name=MASKED_LM[measure] if masked else MEASURES[measure].title,
                     metric_value=round(values[place]["value"], 4),
                     **dataset,
+                    **split,
                     **label,
                 )
                 for measure, values in result["measures"].items()

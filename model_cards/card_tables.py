@@ -71,6 +71,7 @@ def training_table(training: Mapping[str, Any], energy: Mapping[str, float] | No
     rows += [
         ("Optimizer steps", number(training.get("steps"))),
         ("Epochs", number(training.get("epochs"), 2)),
+        *_tokens_read(training),
         (
             "Batch",
             f"{batch * accumulation * processes:,} a step ({batch} a device, {accumulation} accumulated, "
@@ -157,6 +158,17 @@ def space_table(result: Mapping[str, Any], own: str | None) -> str:
     return table(["Measure", "Better", *titles], rows, numbers_from=2)
 
 
+def masked_lm_table(result: Mapping[str, Any], own: str | None) -> str:
+    """Return loss and perplexity by model."""
+    titles = {"loss": "Loss of a masked token, nats", "perplexity": "Pseudo-perplexity"}
+    models = [f"**{text(short_name(name))}**" if name == own else text(short_name(name)) for name in result["models"]]
+    rows = [
+        [titles[name], *(interval(value["value"], value["low"], value["high"]) for value in values)]
+        for name, values in result["measures"].items()
+    ]
+    return table(["Measure", *models], rows)
+
+
 def thresholds_table(thresholds: Mapping[str, Any]) -> str:
     """Return the thresholds of a privacy audit: a row each, a column for each level; words are left out."""
     groups = {
@@ -188,6 +200,17 @@ def _documents(counts: Mapping[str, Any], name: str, training: Mapping[str, Any]
     if patients is not None:
         parts.append(f"{patients:,} patients")
     return ", ".join(parts) or NOT_RECORDED
+
+
+def _tokens_read(training: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return a row with the tokens that went through the model in training; none where that is not known."""
+    if training.get("tokens_read"):
+        return [("Tokens read", f"{training['tokens_read']:,}")]
+    tokens, epochs = ((training.get("documents") or {}).get("train") or {}).get("tokens"), training.get("epochs")
+    # Rows of masked language modelling hold all tokens once an epoch; other objectives draw spans or windows.
+    if training.get("objective") == "mlm" and tokens and epochs:
+        return [("Tokens read", f"about {float(f'{tokens * epochs:.3g}'):,.0f} (tokens x epochs)")]
+    return []
 
 
 def _rate(settings: Mapping[str, Any]) -> str:
@@ -226,5 +249,9 @@ def _setting(value: Any) -> str:
 
 def result_titles(results: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a heading for each result."""
-    words = {"classification": "Classification", "embedding_space": "Embedding space"}
+    words = {
+        "classification": "Classification",
+        "embedding_space": "Embedding space",
+        "masked_lm": "Masked language modelling",
+    }
     return [words[one["kind"]] + (f": {text(one['label'])}" if one["label"] else "") for one in results]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ MAX_TEXT_BYTES = 64_000_000
 
 def check_folder(
     folder: str | Path,
-    corpus: Sequence[str | Path] | None,
+    corpus: Sequence[str | Path] | DatasetDict | None,
     *,
     columns: NoteColumns | None = None,
     reading: ReadingOptions | None = None,
@@ -50,7 +50,7 @@ def check_folder(
 
     Args:
         folder: Checkpoint folder.
-        corpus: Training corpus, as `corpora.loading.load_corpus` takes it; None leaves that part out.
+        corpus: Training corpus, loaded or as `corpora.loading.load_corpus` takes it; None leaves that part out.
         columns: Columns of a corpus that is not prepared.
         reading: What to do about rows without a usable note.
         leave_out: Patterns of files that are not going to be published.
@@ -109,7 +109,7 @@ def _look_into(file: Path, name: str, sequences: WordSequences) -> list[Finding]
 
 
 def _compare(
-    corpus: Sequence[str | Path],
+    corpus: Sequence[str | Path] | DatasetDict,
     columns: NoteColumns | None,
     reading: ReadingOptions | None,
     sequences: WordSequences,
@@ -118,7 +118,8 @@ def _compare(
     from corpora.loading import load_corpus
 
     found: set[tuple[str, ...]] = set()
-    for text, owner in _documents(load_corpus(list(corpus), columns, reading)):
+    loaded = corpus if isinstance(corpus, Mapping) else load_corpus(list(corpus), columns, reading)
+    for text, owner in _documents(loaded):
         words = words_of(text)
         found |= sequences.found_in(words)
         rare.add(words, owner)

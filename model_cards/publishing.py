@@ -21,6 +21,7 @@ from modeling.weights_digest import weights_digest
 
 if TYPE_CHECKING:
     import numpy as np
+    from datasets import DatasetDict
 
     from corpora.columns import NoteColumns
     from corpora.records import ReadingOptions
@@ -70,7 +71,7 @@ class LeakOptions:
     """What `model_cards.leak_check.check_folder` is to look for, and what of it is accepted.
 
     Args:
-        corpus: Training corpus; None leaves the comparison with it out.
+        corpus: Training corpus, or where it lies; None leaves the comparison with it out.
         columns: Its columns, when it is not prepared.
         reading: What to do about rows without a usable note.
         leave_out: Patterns of files that stay behind.
@@ -80,7 +81,7 @@ class LeakOptions:
         accept_rare_words: Publish a vocabulary with rare words.
     """
 
-    corpus: Sequence[str | Path] | None
+    corpus: Sequence[str | Path] | DatasetDict | None
     columns: NoteColumns | None = None
     reading: ReadingOptions | None = None
     leave_out: Sequence[str] = field(default=())

@@ -120,6 +120,9 @@ def render_card(folder: str | Path, facts: CardFacts) -> str:
     """
     folder = Path(folder)
     model, training, audit = read_model(folder), facts.training or {}, read_audit(folder)
+    if facts.model.base_model and training.get("base_model"):
+        # A run that started from a copy knows the name of its folder only.
+        training = {**training, "base_model": facts.model.base_model}
     energy, settings = read_energy(folder), training.get("settings") or {}
     title, name = names(folder, facts)
     data = CardData(
@@ -255,16 +258,23 @@ def _results(facts: CardFacts) -> list[dict[str, str]]:
     for title, result in zip(card_tables.result_titles(facts.results), facts.results, strict=True):
         own = facts.result_name if facts.result_name in result["models"] else None
         this = f" This model is **{text(short_name(own))}**." if own else ""
+        documents, split = result["documents"], result.get("split", "test")
         if result["kind"] == "classification":
-            documents = result["documents"]
             words = (
-                f"Macro-F1 on {documents['test']:,} test documents, {result['classes']:,} classes, mean over seeds "
+                f"Macro-F1 on {documents[split]:,} {split} documents, {result['classes']:,} classes, mean over seeds "
                 f"with 95 % bootstrap intervals over documents and seeds; {documents['train']:,} labelled training "
                 f"documents.{this}"
             )
             table = card_tables.classification_table(result, own)
+        elif result["kind"] == "masked_lm":
+            words = (
+                f"Masked tokens of {documents:,} {split} documents, each hidden once with one in seven of the others; "
+                f"documents weigh alike; 95 % intervals over documents.{this}"
+            )
+            table = card_tables.masked_lm_table(result, own)
         else:
-            words = f"Measures of {result['documents']:,} documents, with 95 % intervals over documents.{this}"
+            of_split = f"{result['split']} " if "split" in result else ""
+            words = f"Measures of {documents:,} {of_split}documents, with 95 % intervals over documents.{this}"
             table = card_tables.space_table(result, own)
         found.append({"title": title, "introduction": words, "table": table})
     return found

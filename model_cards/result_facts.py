@@ -151,7 +151,17 @@ def _read_classification(content: dict[str, Any], folder: Path) -> dict[str, Any
 
 
 def _read_space(content: dict[str, Any], folder: Path) -> dict[str, Any]:
-    models = content["models"]
+    return space_result(content["models"], int(content["documents"]), content["label_column"])
+
+
+def space_result(models: Sequence[dict[str, Any]], documents: int, label: str | None) -> dict[str, Any]:
+    """Return what a card shows of embedding spaces.
+
+    Args:
+        models: `name` and `measures` of each, as analyse_embeddings.py writes them.
+        documents: How many were measured.
+        label: What their categories are; None without categories.
+    """
     measures = {}
     for name in SHOWN_MEASURES:
         values = [model["measures"].get(name) for model in models]
@@ -160,11 +170,10 @@ def _read_space(content: dict[str, Any], folder: Path) -> dict[str, Any]:
                 {key: value.get(key) for key in ("value", "low", "high")} if _is_finite(value) else None
                 for value in values
             ]
-    label = content["label_column"]
     return {
         "kind": "embedding_space",
         "label": None if label is None else short_name(label),
-        "documents": int(content["documents"]),
+        "documents": documents,
         "models": [model["name"] for model in models],
         "measures": measures,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,7 +72,7 @@ def attack_by_level(
     return {**found, "not_scored": int(sum((~chosen).sum() for chosen in kept))}
 
 
-def canary_exposure(scorer: MaskedScorer, canaries: list[Canary], options: AttackOptions) -> dict[str, Any]:
+def canary_exposure(scorer: MaskedScorer, canaries: Sequence[Canary], options: AttackOptions) -> dict[str, Any]:
     """Measure exposure of planted canaries and of the controls.
 
     The loss of a secret is its pseudo-log-likelihood (Salazar et al. 2020): each token hidden by itself, the others in
@@ -134,7 +134,8 @@ def embedding_membership(
     """Attack by how close the two halves of a document lie: training pulls together what it has seen.
 
     `halves_similarity` is the cosine of a document's halves; `neighbour_margin` sets it against the nearest second half
-    of any other document; `likeness_gain` is what the model added to the reference's cosine of the halves.
+    of any other patient; `likeness_gain` is what the model added to the reference's cosine of the halves. Notes of one
+    patient repeat each other and all lie on one side: as neighbours they would tell how many notes a patient has.
     """
     cosines, margins = _halves_scores(encoder, [members, others])
     scores = {"halves_similarity": cosines, "neighbour_margin": margins}
@@ -156,8 +157,9 @@ def _halves_scores(encoder: DocumentEncoder, sides: Iterable[Side]) -> tuple[np.
     """Return cosine and margin `(documents of all sides,)`, not a number where a document is too short for halves."""
     from corpora.halves import cut_into_halves
 
-    found, texts = [], []
+    found, texts, groups = [], [], []
     for side in sides:
+        groups.append(side.groups() + (groups[-1].max() + 1 if groups else 0))
         for _, text in side.items():
             parts = cut_into_halves(text, _MIN_WORDS)
             found.append(parts is not None)
@@ -170,11 +172,11 @@ def _halves_scores(encoder: DocumentEncoder, sides: Iterable[Side]) -> tuple[np.
     embeddings /= np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
     first, second = embeddings[0::2], embeddings[1::2]
     own = np.einsum("ij,ij->i", first, second)
+    patients = np.concatenate(groups)[found]
     nearest = np.empty_like(own)
     for start in range(0, len(first), 1024):
         block = first[start : start + 1024] @ second.T
-        rows = np.arange(len(block))
-        block[rows, start + rows] = -np.inf
+        block[patients[start : start + 1024, None] == patients] = -np.inf
         nearest[start : start + 1024] = block.max(1)
     cosines[found], margins[found] = own, own - nearest
     return cosines, margins

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from audit_options import AttackOptions, AuditOptions
 
-_LEAST = 10
+FEWEST_DOCUMENTS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +77,15 @@ def read_sides(
     """
     members = _read(options, reading, options.members, options.members_split, members=True)
     others = _read(options, reading, options.nonmembers, options.nonmembers_split, members=False)
+    check_apart(members, others, canaries, options.nonmembers[0])
+    return make_sides(members, others, attacks, canaries)
+
+
+def make_sides(
+    members: Dataset, others: Dataset, attacks: AttackOptions, canaries: Sequence[Canary] = ()
+) -> tuple[Side, Side]:
+    """Draw the documents of both sides from two that `check_apart` passed."""
     planted = [canary for canary in canaries if canary.repetitions]
-    _check_apart(members, others, options, planted)
     return _side(members, attacks, 1, planted), _side(others, attacks, 2)
 
 
@@ -104,17 +111,30 @@ def _read(
             )
     kept = ["document_id", "text", *(["patient_id"] if "patient_id" in corpus[names[0]].column_names else [])]
     documents = concatenate_datasets([corpus[name].select_columns(kept) for name in names])
-    if len(documents) < _LEAST:
+    if len(documents) < FEWEST_DOCUMENTS:
         raise InputError(
             f"--{option} holds {len(documents)} documents, too few to tell anything",
             file=data[0],
-            remedy=f"give {_LEAST} at the least, better a thousand",
+            remedy=f"give {FEWEST_DOCUMENTS} at the least, better a thousand",
         )
     return documents
 
 
-def _check_apart(members: Dataset, others: Dataset, options: AuditOptions, planted: Sequence[Canary]) -> None:
+def check_apart(members: Dataset, others: Dataset, canaries: Sequence[Canary], file: str) -> None:
+    """Check that no text and no patient is on both sides.
+
+    Args:
+        members: Columns `text` and, where there are patients, `patient_id`.
+        others: The same of the non-members.
+        canaries: Not part of a text here.
+        file: Where the non-members are from, for the message.
+
+    Raises:
+        InputError: There are such texts or patients.
+    """
     from corpora.deduplication import text_hash
+
+    planted = [canary for canary in canaries if canary.repetitions]
 
     def hashes(documents: Dataset) -> set[bytes]:
         batches = documents.iter(batch_size=1000)
@@ -122,13 +142,13 @@ def _check_apart(members: Dataset, others: Dataset, options: AuditOptions, plant
 
     remedy = "an audit needs documents of other patients that the model has not seen"
     if both := len(hashes(members) & hashes(others)):
-        raise InputError(f"{both:,} texts are members and non-members alike", file=options.nonmembers[0], remedy=remedy)
+        raise InputError(f"{both:,} texts are members and non-members alike", file=file, remedy=remedy)
     if "patient_id" in members.column_names and "patient_id" in others.column_names:
         both = len((set(members.unique("patient_id")) & set(others.unique("patient_id"))) - {None})
         if both:
             raise InputError(
                 f"{both:,} patients have documents among members and non-members",
-                file=options.nonmembers[0],
+                file=file,
                 column="patient_id",
                 remedy=remedy,
             )

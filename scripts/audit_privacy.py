@@ -8,7 +8,7 @@ writes `privacy_audit.json` and a figure into the model's folder; neither holds 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from audit_documents import Side, find_canaries, read_sides
 from audit_options import ATTACKS, AttackOptions, AuditOptions
 from command_line import RecipeParser, run
-from corpora.canaries import read_canaries
+from corpora.canaries import Canary, read_canaries
 from corpora.errors import InputError
 from corpora.records import ReadingOptions
 from json_files import write_json
@@ -33,7 +33,7 @@ SCHEMA_VERSION = 1
 
 
 def audit(options: AuditOptions, attacks: AttackOptions) -> dict[str, Any]:
-    """Run the attacks and judge them.
+    """Read both sides, run the attacks and judge them.
 
     Returns:
         The content of `privacy_audit.json`.
@@ -52,13 +52,57 @@ def audit(options: AuditOptions, attacks: AttackOptions) -> dict[str, Any]:
     members, others = read_sides(options, attacks, ReadingOptions(on_missing_patient="keep"), canaries or ())
     wanted = options.attacks or ATTACKS
     masked = [name for name in wanted if name != "embeddings"]
-    scorer = _load_scorer(options, attacks, masked) if masked else None
+    scorer = load_scorer(options.model, options.reference, attacks) if masked else None
+    if masked and scorer is None and options.attacks is not None:
+        raise InputError(
+            f"the checkpoint has no masked language modelling head, which --attacks {masked[0]} needs",
+            file=options.model,
+            remedy="give --attacks embeddings",
+        )
+    if scorer is not None and options.reference is not None and len(scorer.models) < 2:
+        raise InputError(
+            "the reference has no masked language modelling head",
+            file=options.reference,
+            remedy="give the checkpoint that the model was adapted from",
+        )
+    return attack_and_judge(
+        options.model, options.reference, scorer, members, others, canaries, attacks, wanted, quiet=options.quiet
+    )
+
+
+def attack_and_judge(
+    model: str,
+    reference: str | None,
+    scorer: MaskedScorer | None,
+    members: Side,
+    others: Side,
+    canaries: Sequence[Canary] | None,
+    attacks: AttackOptions,
+    wanted: Sequence[str] = ATTACKS,
+    *,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Run the attacks and judge them.
+
+    Args:
+        model: The audited checkpoint.
+        reference: One that has not seen the members.
+        scorer: From `load_scorer`; without one, the attacks that need a masked language modelling head stay out.
+        members: Documents that the model was trained on.
+        others: Documents of the same kind that it was not trained on.
+        canaries: Those planted into the members, with the controls.
+        attacks: How.
+        wanted: Which of `ATTACKS`.
+        quiet: Show no progress.
+
+    Returns:
+        The content of `privacy_audit.json`.
+    """
     found: dict[str, Any] = dict.fromkeys(ATTACKS)
-    progress = _Progress(shown=not options.quiet)
     if scorer is not None:
-        found |= _masked_attacks(scorer, wanted, members, others, canaries, attacks, progress)
+        found |= _masked_attacks(scorer, wanted, members, others, canaries, attacks, _Progress(shown=not quiet))
     if "embeddings" in wanted:
-        found["embeddings"] = _embedding_attack(options, attacks, members, others)
+        found["embeddings"] = _embedding_attack(model, reference, attacks, members, others)
     verdict, sentences = privacy_verdict(found)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -71,48 +115,38 @@ def audit(options: AuditOptions, attacks: AttackOptions) -> dict[str, Any]:
         "documents": {"members": members.describe(), "nonmembers": others.describe()},
         "settings": {
             **{name: value for name, value in asdict(attacks).items() if name != "device"},
-            "reference": options.reference is not None,
-            "masked_lm_head": None if not masked else scorer is not None,
-            "weights_sha256": weights_digest(options.model),
+            "reference": reference is not None,
+            "masked_lm_head": None if not set(wanted) - {"embeddings"} else scorer is not None,
+            "weights_sha256": weights_digest(model),
         },
     }
 
 
-def _load_scorer(options: AuditOptions, attacks: AttackOptions, masked: list[str]) -> MaskedScorer | None:
-    """Load the model, and the reference beside it; None for a checkpoint without a head."""
+def load_scorer(model: str, reference: str | None, attacks: AttackOptions) -> MaskedScorer | None:
+    """Load a model, and the reference beside it where that has a head too; None for a checkpoint without a head.
+
+    Raises:
+        InputError: The two have different tokenizers.
+    """
     from modeling.loading import load_masked_lm, load_tokenizer
     from modeling.masked_scores import MaskedScorer, check_same_tokenizer
 
     def load(path: str) -> Any:
         try:
-            model, has_new_head = load_masked_lm(path)
+            loaded, has_new_head = load_masked_lm(path)
         except InputError:
             return None  # an architecture without such a head; whether it loads at all, the embeddings will tell
-        return None if has_new_head else model
+        return None if has_new_head else loaded
 
-    model = load(options.model)
-    if model is None:
-        if options.attacks is not None:
-            raise InputError(
-                f"the checkpoint has no masked language modelling head, which --attacks {masked[0]} needs",
-                file=options.model,
-                remedy="give --attacks embeddings",
-            )
+    own = load(model)
+    if own is None:
         return None
-    tokenizer = load_tokenizer(options.model)
-    models = [model]
-    if options.reference is not None:
-        reference = load(options.reference)
-        if reference is None:
-            raise InputError(
-                "the reference has no masked language modelling head",
-                file=options.reference,
-                remedy="give the checkpoint that the model was adapted from",
-            )
-        check_same_tokenizer(tokenizer, load_tokenizer(options.reference), options.reference)
-        models.append(reference)
+    tokenizer = load_tokenizer(model)
+    other = load(reference) if reference is not None else None
+    if other is not None:
+        check_same_tokenizer(tokenizer, load_tokenizer(reference), reference)
     return MaskedScorer(
-        models,
+        [own] if other is None else [own, other],
         tokenizer,
         batch_size=attacks.batch_size,
         max_length=attacks.max_length,
@@ -126,7 +160,7 @@ def _masked_attacks(
     wanted: Iterable[str],
     members: Side,
     others: Side,
-    canaries: list | None,
+    canaries: Sequence[Canary] | None,
     attacks: AttackOptions,
     progress: _Progress,
 ) -> dict[str, Any]:
@@ -144,19 +178,21 @@ def _masked_attacks(
     return found
 
 
-def _embedding_attack(options: AuditOptions, attacks: AttackOptions, members: Side, others: Side) -> dict[str, Any]:
+def _embedding_attack(
+    model: str, reference: str | None, attacks: AttackOptions, members: Side, others: Side
+) -> dict[str, Any]:
     from audit_attacks import embedding_membership
     from modeling.document_encoder import DocumentEncoder
 
-    encoder, reference = (
+    encoder, other = (
         None
         if name is None
         else DocumentEncoder.from_pretrained(
             name, device=attacks.device, dtype=attacks.dtype, max_length=attacks.max_length
         )
-        for name in (options.model, options.reference)
+        for name in (model, reference)
     )
-    return embedding_membership(encoder, reference, members, others, attacks)
+    return embedding_membership(encoder, other, members, others, attacks)
 
 
 class _Progress:
@@ -169,6 +205,15 @@ class _Progress:
         from tqdm.auto import tqdm
 
         return tqdm(items, total=total, unit=" documents", desc="scoring", disable=not self.shown)
+
+
+def write_audit(results: dict[str, Any], folder: Path, *, figure: bool = True) -> None:
+    """Write the figure, and last the results, so that these say that the audit is complete."""
+    if figure:
+        from reporting.privacy_figure import draw_privacy_figure
+
+        draw_privacy_figure(results, folder)
+    write_json(folder / RESULTS, results)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -184,11 +229,7 @@ def main(argv: list[str] | None = None) -> None:
         raise InputError("the output is a file, not a folder", file=folder, remedy="choose another --output")
     results = audit(options, attacks)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / RESULTS, results)
-    if options.figure:
-        from reporting.privacy_figure import draw_privacy_figure
-
-        draw_privacy_figure(results, folder)
+    write_audit(results, folder, figure=options.figure)
     for sentence in results["sentences"]:
         print(sentence)
     if not options.quiet:

@@ -3,14 +3,16 @@
     accelerate launch scripts/pretrain.py recipes/declutr_roberta_base.yaml --train_file NOTES --output_dir MODEL
 
 The output folder loads with `AutoModel`, `AutoModelForMaskedLM`, `AutoTokenizer` and `SentenceTransformer`. Run the
-same command again after an interruption: it resumes, and ends with the same weights.
+same command again after an interruption: it resumes, and ends with the same weights. `--publish ORG/NAME` evaluates and
+audits the finished model, writes its card and pushes it.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from json_files import write_json
 from launching import is_main_process, say, warn_about_missing_processes
 from modeling.checkpoint_folder import check_checkpoint
 from pretrain_options import CardOptions, ModelOptions, NotesOptions, ObjectiveOptions, RowOptions, SpaceOptions
+from publication_options import PublicationOptions
 from run_folder import SUMMARY, check_settings, prepare_run_folder, remove_if_empty
 from run_summary import corpus_facts, run_summary, seconds_before, with_tokens
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from pretrain_publication import RunPublication
     from trainers.base import AdaptationTrainer
 
 
@@ -42,20 +46,38 @@ class Options:
     model: ModelOptions
     space: SpaceOptions
     card: CardOptions
+    publication: PublicationOptions
     training: Any
     rows: RowOptions | None = None
 
 
-LIGHT_OPTIONS = (ObjectiveOptions, NotesOptions, ReadingOptions, ModelOptions, SpaceOptions, CardOptions)
+LIGHT_OPTIONS = (
+    ObjectiveOptions,
+    NotesOptions,
+    ReadingOptions,
+    ModelOptions,
+    SpaceOptions,
+    CardOptions,
+    PublicationOptions,
+)
 
 
-def check_inputs(argv: list[str]) -> None:
-    """Look whether the files and folders are there, before the trainers are imported, which takes seconds."""
-    _, notes, _, model, *_ = RecipeParser(LIGHT_OPTIONS).parse(argv, partial=True)
+def check_inputs(argv: list[str]) -> RunPublication | None:
+    """Look whether the files and folders are there, before the trainers are imported, which takes seconds.
+
+    Returns:
+        How the finished model is published; None where it is not.
+    """
+    _, notes, reading, model, _, card, publication = RecipeParser(LIGHT_OPTIONS).parse(argv, partial=True)
     for files in filter(None, (notes.train_file, notes.validation_file)):
         find_sources(files)
     if model.model_name_or_path is not None:
         check_checkpoint(model.model_name_or_path)
+    if publication.publish is None:
+        return None
+    from pretrain_publication import plan_publication
+
+    return plan_publication(publication, card, model, notes, reading)
 
 
 def parse_options(argv: list[str]) -> Options:
@@ -82,11 +104,13 @@ def metadata_names(training: Any) -> list[str]:
     return list(getattr(training, "category_columns", ()))
 
 
-def read_corpus(notes: NotesOptions, reading: ReadingOptions, training: Any) -> DatasetDict:
+def read_corpus(options: Options) -> DatasetDict:
     """Read training and validation documents and make sure that no patient is in both."""
     from corpora.loading import check_patients_apart, load_corpus
 
-    columns = notes.columns(metadata_names(training))
+    notes, reading, training = options.notes, options.reading, options.training
+    probed = [options.publication.probe_label] if options.publication.probe_label else []
+    columns = notes.columns(list(dict.fromkeys([*metadata_names(training), *probed])))
     corpus = load_corpus(notes.train_file, columns, reading)
     if notes.validation_file is not None:
         validation = load_corpus(notes.validation_file, columns, reading)
@@ -273,8 +297,7 @@ def quiet_libraries() -> None:
 def main(argv: list[str]) -> int:
     """Run the script."""
     started = time.time()
-    if not {"-h", "--help"} & set(argv):
-        check_inputs(argv)
+    publication = None if {"-h", "--help"} & set(argv) else check_inputs(argv)
     options = parse_options(argv)
     training = options.training
     quiet_libraries()
@@ -284,20 +307,39 @@ def main(argv: list[str]) -> int:
         if is_main_process():
             prepare_run_folder(folder, restart=options.objective.restart)
         try:
-            corpus = read_corpus(options.notes, options.reading, training)
+            corpus = read_corpus(options)
             if options.space.log_space and "validation" not in corpus:
                 raise InputError("--log_space needs validation documents", remedy="name them in --validation_file")
+            if publication is not None:
+                publication.check_corpus(corpus)
         except InputError:
             remove_if_empty(folder)
             raise
         check_settings(folder, run_settings(options, corpus))
     if (folder / SUMMARY).is_file():
         say(f"{folder} is finished already; pass --restart to train it anew")
-        return 0
+    else:
+        train(options, corpus, folder, started)
+    finish_distributed()
+    if publication is not None and is_main_process():
+        gc.collect()  # what the trainer held, for others need the memory now
+        replace(publication, device="cpu" if training.use_cpu else None).publish(folder, corpus)
+    return 0
 
+
+def train(options: Options, corpus: DatasetDict, folder: Path, started: float) -> None:
+    """Train, evaluate and export, from where an earlier run was interrupted.
+
+    Args:
+        options: Of the run.
+        corpus: Splits `train` and, where there is one, `validation`.
+        folder: Of the run.
+        started: When the script was, by `time.time()`.
+    """
     from modeling.loading import describe_size
     from trainers import last_complete_checkpoint
 
+    training = options.training
     model, tokenizer, head_untrained = build_model(options.model, corpus["train"], folder, training)
     with training.main_process_first(local=False):
         datasets, counts = tokenize(options, corpus, model, tokenizer)
@@ -337,8 +379,6 @@ def main(argv: list[str]) -> int:
     for name in sorted(metrics):
         if not name.endswith(("_runtime", "_per_second", "epoch")):
             say(f"    {name:<28} {metrics[name]:.4f}")
-    finish_distributed()
-    return 0
 
 
 def finish_distributed() -> None:

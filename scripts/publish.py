@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from column_options import DocumentColumns
 from command_line import RecipeParser, run
 from corpora.columns import NoteColumns
 from corpora.errors import InputError
 from corpora.records import ReadingOptions
+from publication_options import AcceptanceOptions, HubOptions
+
+if TYPE_CHECKING:
+    from model_cards.publishing import HubTarget, LeakOptions, Publication
 
 
 @dataclass(kw_only=True)
-class PublishOptions:
+class PublishOptions(HubOptions):
     """What is published, and where."""
 
     _argument_group_name = "Publication"
@@ -30,11 +34,6 @@ class PublishOptions:
     )
     output: str | None = field(default=None, metadata={"help": "The folder or zip to write, with --target."})
     dry_run: bool = field(default=False, metadata={"help": "Show files, sizes, findings and card; send nothing."})
-    public: bool = field(default=False, metadata={"help": "Let everybody see it once it is verified."})
-    gated: Literal["auto", "manual"] | None = field(
-        default=None, metadata={"help": "Readers ask for access, granted by itself or by an owner."}
-    )
-    tag: str | None = field(default=None, metadata={"help": "Name for the commit, for example v1.0; never moved."})
     commit_message: str = field(default="Publish model", metadata={"help": "First line of the commit's message."})
 
     def __post_init__(self) -> None:
@@ -50,7 +49,7 @@ class PublishOptions:
 
 
 @dataclass(kw_only=True)
-class CheckOptions(DocumentColumns):
+class CheckOptions(DocumentColumns, AcceptanceOptions):
     """What is checked before."""
 
     _argument_group_name = "Checks before"
@@ -70,25 +69,15 @@ class CheckOptions(DocumentColumns):
     rare_below: int = field(
         default=5, metadata={"help": "Words of the vocabulary that fewer patients have are counted; 1 counts none."}
     )
-    rare_words_report: str | None = field(
-        default=None, metadata={"help": "Local file for those words and their numbers of patients; never published."}
-    )
-    accept_rare_words: bool = field(
-        default=False, metadata={"help": "Publish a vocabulary trained on the notes with such words, after a look."}
-    )
-    accept_privacy_risk: str | None = field(
-        default=None, metadata={"help": "Publish against the verdict of the privacy audit; the card shows the reason."}
-    )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if (self.corpus is None) != self.without_corpus:
             raise InputError(
                 "name the training notes in --corpus, or pass --without_corpus to publish without that comparison"
             )
         if self.max_file_gb <= 0:
             raise InputError("--max_file_gb is not above 0")
-        if self.accept_privacy_risk is not None and not self.accept_privacy_risk.strip():
-            raise InputError("--accept_privacy_risk needs a reason")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -96,7 +85,7 @@ def main(argv: list[str] | None = None) -> None:
     options, checks, reading = RecipeParser(
         [PublishOptions, CheckOptions, ReadingOptions], description=__doc__.split("\n\n")[0]
     ).parse(argv)
-    from model_cards.publishing import HubTarget, LeakOptions, check_audit, checked, publish, write_parcel
+    from model_cards.publishing import HubTarget, LeakOptions, write_parcel
     from modeling.checkpoint_folder import check_checkpoint
 
     folder = Path(options.folder)
@@ -118,28 +107,62 @@ def main(argv: list[str] | None = None) -> None:
         rare_words_report=checks.rare_words_report,
         accept_rare_words=checks.accept_rare_words,
     )
-    verdict = check_audit(folder, checks.accept_privacy_risk)
-    print(f"privacy audit: {verdict or 'none was made'}")
+    accepted_risk = audited(folder, checks.accept_privacy_risk)
     if checks.corpus is None:
         print("note: the files were not compared with the training notes")
     if options.dry_run:
-        show(folder, leaks, checks.accept_privacy_risk if verdict == "risk" else None)
+        show(folder, leaks, accepted_risk)
         return
-    if verdict == "risk":
-        from model_cards.render import write_card
-
-        write_card(folder, accepted_risk=checks.accept_privacy_risk)
-    quiet_libraries()
-    publication = checked(folder, leaks, _say)
+    publication = prepared(folder, leaks, accepted_risk)
     if target is None:
         written = write_parcel(publication, options.target, Path(options.output))
         print(f"{options.output}: {'written and verified' if written else 'up to date'}")
     else:
-        commit = publish(publication, target, _say)
-        print(f"published: {options.repo_id} at {commit[:12]}, {'public' if options.public else 'private'}")
+        send(publication, target)
 
 
-def show(folder: Path, leaks: object, accepted_risk: str | None) -> None:
+def audited(folder: Path, accepted_risk: str | None) -> str | None:
+    """Print the verdict of the audit; return the reason where a risk is accepted.
+
+    Raises:
+        InputError: The verdict is a risk that nobody accepted, or the audit is of other weights.
+    """
+    from model_cards.publishing import check_audit
+
+    verdict = check_audit(folder, accepted_risk)
+    print(f"privacy audit: {verdict or 'none was made'}", flush=True)
+    return accepted_risk if verdict == "risk" else None
+
+
+def prepared(folder: Path, leaks: LeakOptions, accepted_risk: str | None) -> Publication:
+    """Write an accepted risk into the card, and check the folder.
+
+    Raises:
+        InputError: A finding stops the publication.
+    """
+    from model_cards.publishing import checked
+
+    if accepted_risk is not None:
+        from model_cards.render import write_card
+
+        write_card(folder, accepted_risk=accepted_risk)
+    quiet_libraries()
+    return checked(folder, leaks, _say)
+
+
+def send(publication: Publication, target: HubTarget) -> None:
+    """Push what was checked, and say where it is.
+
+    Raises:
+        InputError: The Hub refuses or stays out of reach, or what comes back differs.
+    """
+    from model_cards.publishing import publish
+
+    commit = publish(publication, target, _say)
+    print(f"published: {target.repo_id} at {commit[:12]}, {'public' if target.public else 'private'}")
+
+
+def show(folder: Path, leaks: LeakOptions, accepted_risk: str | None) -> None:
     """Print what would be published: findings, files with sizes, the card.
 
     Raises:

@@ -59,6 +59,8 @@ def run_summary(
         "corpus": dict(corpus),
         "steps": trainer.state.global_step,
         "epochs": trainer.state.epoch,
+        # Counted by the Trainer with --include_num_input_tokens_seen, which costs a message between processes a step.
+        "tokens_read": trainer.state.num_input_tokens_seen or None,
         "metrics": dict(metrics),
         "losses": losses(trainer.state.log_history),
         "settings": {

@@ -1,9 +1,50 @@
-"""Made-up checkpoints and results for model cards."""
+"""Made-up checkpoints and results for model cards, and a Hub on the loopback interface."""
 
+import importlib.util
 import json
+import os
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+_spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).with_name("hub_server.py"))
+hub_server = importlib.util.module_from_spec(_spec)
+# dataclasses look their module up there, and so do the tests.
+sys.modules["hub_server"] = hub_server
+_spec.loader.exec_module(hub_server)
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A Hub that answers, and a client in this process that may ask it."""
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    huggingface_hub.close_session()
+    with hub_server.LoopbackHub() as hub:
+        yield hub
+    huggingface_hub.close_session()
+
+
+@pytest.fixture
+def hub_environment(hub, tmp_path):
+    """The environment of a process that uses the Hub."""
+    plain = {name: value for name, value in os.environ.items() if not name.endswith("_OFFLINE")}
+    return {
+        **plain,
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_TOKEN": hub_server.TOKEN,
+        "HF_HOME": str(tmp_path / "caches"),
+        "HF_HUB_DISABLE_XET": "1",
+        "OMP_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
 
 
 @pytest.fixture

@@ -138,6 +138,67 @@ def test_a_summary_of_an_older_run_is_enough(checkpoint, training):
     assert "base_model" not in metadata_load(checkpoint / "README.md")
 
 
+def test_tokens_are_told_where_they_are_known(checkpoint, training):
+    def told(**changes):
+        (checkpoint / "training_summary.json").write_text(json.dumps({**training, **changes}))
+        return rows(section(write_card(checkpoint).read_text(), "How it was made")).get("Tokens read")
+
+    assert told() is None  # spans are drawn, so tokens x epochs would be wrong
+    assert told(tokens_read=98_765) == "98,765"
+    assert told(objective="mlm") == "about 13,000 (tokens x epochs)"  # 4,321 x 3
+    assert told(objective="mlm", epochs=0.5) == "about 2,160 (tokens x epochs)"
+    assert told(objective="mlm", tokens_read=98_765) == "98,765"
+
+
+def test_an_evaluation_on_validation_documents_says_so(checkpoint):
+    value = {"value": 1.5, "low": 1.25, "high": 1.75}
+    scores = {"16": {"mean": 0.5, "low": 0.25, "high": 0.75, "seeds": 5, "accuracy": 0.625}}
+    masked = {
+        "kind": "masked_lm",
+        "label": None,
+        "split": "validation",
+        "documents": 9,
+        "models": ["base", "adapted"],
+        "measures": {"loss": [value, value], "perplexity": [{**value, "value": 8.0}, {**value, "value": 4.0}]},
+    }
+    space = {**masked, "kind": "embedding_space", "measures": {"uniformity": [None, value]}}
+    probe = {
+        "kind": "classification",
+        "label": "specialty",
+        "split": "validation",
+        "documents": {"train": 40, "validation": 9},
+        "classes": 2,
+        "models": ["base", "adapted"],
+        "shots": [16],
+        "rows": [{"system": "adapted, logistic regression", "model": "adapted", "scores": scores}],
+    }
+    facts = replace(FACTS, results=(masked, space, probe))
+    for _ in range(2):  # the second time, the evaluation takes the place of the first
+        card = write_card(checkpoint, facts).read_text().replace("\N{NO-BREAK SPACE}", " ")
+        results = section(card, "Results")
+        assert results.count("### ") == 3 and results.count("9 validation documents") == 3
+        assert "| Pseudo-perplexity | 8.000 [1.250, 1.750] | 4.000 [1.250, 1.750] |" in results
+        assert "| **adapted, logistic regression** | 0.500 [0.250, 0.750] |" in results
+    _, found = model_index_to_eval_results(metadata_load(checkpoint / "README.md")["model-index"])
+    assert {one.dataset_split for one in found} == {"validation"}
+    assert {(one.task_type, one.metric_type, one.metric_value) for one in found} == {
+        ("fill-mask", "loss", 1.5),
+        ("fill-mask", "perplexity", 4.0),
+        ("feature-extraction", "uniformity", 1.5),
+        ("text-classification", "f1", 0.5),
+        ("text-classification", "accuracy", 0.625),
+    }
+
+
+def test_a_stated_base_model_takes_the_place_of_a_folder_name(checkpoint, training):
+    training |= {"base_model": "model", "base_model_id": None}
+    (checkpoint / "training_summary.json").write_text(json.dumps(training))
+    facts = replace(FACTS, model=replace(FACTS.model, base_model="example/original"))
+    card = write_card(checkpoint, facts).read_text()
+    assert rows(section(card, "How it was made"))["Started from"] == "example/original"
+    assert "adapted from example/original on" in card and "adapted from model" not in card
+
+
 def test_nothing_of_the_machine_is_in_the_card(checkpoint, write_classification, training):
     training["settings"] |= {"output_dir": "/home/someone/run", "logging_dir": "/srv/secret", "hub_token": "hf_abc"}
     training["base_model"] = "base"

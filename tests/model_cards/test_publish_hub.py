@@ -1,9 +1,7 @@
 """Publishing to a Hub that answers, refuses, stumbles and goes away: the real client, over real connections."""
 
-import importlib.util
 import json
 import multiprocessing
-import os
 import signal
 import subprocess
 import sys
@@ -14,32 +12,15 @@ from pathlib import Path
 import huggingface_hub
 import numpy as np
 import pytest
-from huggingface_hub import constants
+from hub_server import TOKEN
 
 from corpora.errors import InputError
 from model_cards.publishing import HubTarget, LeakOptions, checked, publish
 from model_cards.remote_push import sha256_of
 from model_cards.retries import RetryPolicy
 
-_spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).with_name("hub_server.py"))
-hub_server = importlib.util.module_from_spec(_spec)
-# dataclasses look their module up there.
-sys.modules["hub_server"] = hub_server
-_spec.loader.exec_module(hub_server)
-TOKEN, REPO = hub_server.TOKEN, "clinic/notes-encoder"
+REPO = "clinic/notes-encoder"
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    huggingface_hub.close_session()
-    with hub_server.LoopbackHub() as hub:
-        yield hub
-    huggingface_hub.close_session()
 
 
 @pytest.fixture
@@ -318,19 +299,6 @@ def test_no_token_and_no_hub(hub, send, monkeypatch):
     assert hub.requests == []
 
 
-def environment(hub, tmp_path):
-    plain = {name: value for name, value in os.environ.items() if not name.endswith("_OFFLINE")}
-    return {
-        **plain,
-        "HF_ENDPOINT": hub.endpoint,
-        "HF_TOKEN": TOKEN,
-        "HF_HOME": str(tmp_path / "caches"),
-        "HF_HUB_DISABLE_XET": "1",
-        "OMP_NUM_THREADS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
-
-
 @pytest.mark.parametrize("step", ["upload", "commit"])
 def test_a_push_killed_half_way_leaves_main_and_is_completed(hub, publication, send, step):
     hub.faults[step] = ["hang"]
@@ -376,7 +344,7 @@ np.savez(
 """
 
 
-def test_round_trip_through_every_loader(hub, publication, checkpoint, make_model, tmp_path):
+def test_round_trip_through_every_loader(hub, hub_environment, publication, checkpoint, make_model, tmp_path):
     from modeling.note_classifier import NoteClassifier
 
     model = NoteClassifier.from_encoder(checkpoint, ["absent", "present"])
@@ -386,8 +354,7 @@ def test_round_trip_through_every_loader(hub, publication, checkpoint, make_mode
     (folder / "README.md").write_text("---\nlicense: other\n---\n# A classifier\n")
     places = [REPO, checkpoint, "clinic/classifier", folder, SCRIPTS]
     command = [sys.executable, "-c", ROUND_TRIP, *map(str, places)]
-    settings = environment(hub, tmp_path)
-    done = subprocess.run(command, env=settings, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=hub_environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "loaders agree: SentenceTransformer, AutoModel, AutoModelForMaskedLM\n" in done.stdout
     assert "loaders agree: NoteClassifier, AutoModelForSequenceClassification\n" in done.stdout

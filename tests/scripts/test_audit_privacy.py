@@ -9,11 +9,12 @@ import pytest
 import torch
 from datasets import Dataset, load_from_disk
 
-from audit_attacks import secret_losses
+import pretrain
+from audit_attacks import embedding_membership, secret_losses
 from audit_documents import Side
 from audit_options import AttackOptions, AuditOptions
 from audit_privacy import audit, main
-from corpora.canaries import CanaryOptions, make_canaries, read_canaries, without_canaries
+from corpora.canaries import CanaryOptions, make_canaries, read_canaries
 from corpora.deduplication import DuplicateOptions
 from corpora.errors import InputError
 from corpora.preparation import prepare_notes
@@ -28,7 +29,7 @@ CANARIES = CanaryOptions(canaries=1, canary_repetitions=[64], canary_digits=3)
 QUICK = AttackOptions(resamples=200, device="cpu")
 
 
-def tiny_bert(folder, names, seed=0):
+def tiny_model(folder, names, family="bert"):
     """An untrained model whose vocabulary holds words, digits and the canaries' names."""
     from transformers import BertTokenizer, set_seed
 
@@ -38,32 +39,18 @@ def tiny_bert(folder, names, seed=0):
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters), "/"]
     vocabulary += [".", *sorted({*WORDS, "locator", "of", "is", *names} - set(letters))]
     tokenizer = BertTokenizer(vocab={token: number for number, token in enumerate(vocabulary)})
-    set_seed(seed)
-    model = untrained_model(scratch_config("bert", EncoderSize(64, 2, 4, 256, 128, 0.0), tokenizer))
+    set_seed(0)
+    model = untrained_model(scratch_config(family, EncoderSize(64, 2, 4, 256, 128, 0.0), tokenizer))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return model, tokenizer
 
 
-def overtrain(model, tokenizer, texts, steps):
-    from collators.masking import MaskingOptions, TokenMasker
-    from collators.padding import pad_rows
-    from collators.special_tokens import token_ids
-    from modeling.masked_positions import forward_masked_positions
-
-    mask, random = TokenMasker(tokenizer, MaskingOptions(probability=0.2)), np.random.default_rng(0)
-    rows = [np.array([2, *ids[:126], 3]) for ids in token_ids(tokenizer, texts)]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
-    model.train()
-    for _ in range(steps):
-        masked, labels = zip(*(mask(row, random) for row in rows), strict=True)
-        ids, attention = pad_rows(masked, 0)
-        wanted, _ = pad_rows(labels, -100)
-        _, logits = forward_masked_positions(model, ids, attention, wanted != -100)
-        torch.nn.functional.cross_entropy(logits, wanted[wanted != -100]).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    model.eval()
+def overtrain(base, corpus, output, *more):
+    """Train far too long on the prepared notes as they are, with the canaries that were planted into them."""
+    words = f"--objective mlm --model_name_or_path {base} --train_file {corpus} --output_dir {output} --use_cpu"
+    words += " --no_concatenate_documents --max_length 64 --per_device_train_batch_size 32 --mlm_probability 0.3"
+    words += " --save_strategy no --disable_tqdm --no_model_card"
+    assert pretrain.main([*words.split(), *more]) == 0
 
 
 @pytest.fixture(scope="module")
@@ -72,27 +59,28 @@ def case(tmp_path_factory):
     folder = tmp_path_factory.mktemp("audit")
     random = np.random.default_rng(0)
     rows = []
-    for number in range(40):
-        words = list(random.choice(WORDS, 16))
-        words.insert(4, f"mrn {random.integers(10_000, 99_999)}")
+    for number in range(110):
+        words = list(random.choice(WORDS, 8))
+        words.insert(2, f"mrn {random.integers(10_000, 99_999)}")
         rows.append({"text": " ".join(words), "patient_id": f"SECRETPATIENT{number // 2}"})
     notes = folder / "notes.jsonl"
     notes.write_text("".join(json.dumps(row) + "\n" for row in rows))
     prepare_notes(
-        notes, folder / "corpus", canaries=CANARIES, splits=SplitOptions(0.0, 0.5),
+        notes, folder / "corpus", canaries=CANARIES, splits=SplitOptions(0.0, 0.4),
         duplicates=DuplicateOptions(near_duplicate_threshold=0),
     )  # fmt: skip
+    canary = read_canaries(folder / "corpus")[0]
+    # Once in each of 64 documents: several in one could be copied from each other rather than remembered.
+    copies = [text.count(canary.sentence()) for text in load_from_disk(folder / "corpus")["train"]["text"]]
+    assert sum(copies) == 64 and max(copies) == 1 and len(copies) == 66
     names = [word.lower() for canary in make_canaries(CANARIES) for word in canary.name.split()]
-    model, tokenizer = tiny_bert(folder / "base", names)
-    texts = load_from_disk(folder / "corpus")["train"]["text"][:]
-    canaries = read_canaries(folder / "corpus")
-    assert sum(text.count(canaries[0].sentence()) for text in texts) == 64
-    # Several copies in each of so few documents would be copied from each other rather than remembered, so the canary
-    # stands by itself, as it would in a larger corpus: in every step four times.
-    texts = [without_canaries(text, canaries) for text in texts] + [canaries[0].sentence()] * 4
-    overtrain(model, tokenizer, texts, steps=200)
-    model.save_pretrained(folder / "trained")
-    tokenizer.save_pretrained(folder / "trained")
+    tiny_model(folder / "base", names)
+    schedule = ["--max_steps", "250", "--learning_rate", "4e-3", "--lr_scheduler_type", "constant"]
+    overtrain(folder / "base", folder / "corpus", folder / "trained", *schedule)
+    # With relative positions a secret is the same wherever it stands, so that a tiny model learns it whole.
+    tiny_model(folder / "relative", names, "modernbert")
+    schedule = ["--max_steps", "160", "--learning_rate", "5e-3", "--warmup_steps", "0.1"]
+    overtrain(folder / "relative", folder / "corpus", folder / "relative_trained", *schedule)
     return folder
 
 
@@ -110,7 +98,7 @@ def test_an_overtrained_model_raises_the_alarm(case, tmp_path, capsys):
     text = (output / "privacy_audit.json").read_text()
     found = json.loads(text)
     assert found["verdict"] == "risk" and found["kind"] == "privacy_audit" and found["schema_version"] == 1
-    assert found["documents"]["members"]["patients"] == 10
+    assert found["documents"]["members"]["patients"] == 33
     for name in ("loss", "likelihood_ratio"):
         for unit in ("document", "patient"):
             auc = found["membership"]["attacks"][name][unit]["auc"]
@@ -122,11 +110,10 @@ def test_an_overtrained_model_raises_the_alarm(case, tmp_path, capsys):
     assert found["canaries"]["method"] == "exact rank" and found["canaries"]["space_bits"] == pytest.approx(
         9.966, abs=1e-3
     )
-    assert planted["mean_bits"]["value"] > 6 and planted["p_value"] < 0.01 < unseen["p_value"]
+    assert planted["mean_bits"]["value"] > unseen["mean_bits"]["value"] and unseen["p_value"] > 0.01
     identifiers = found["identifiers"]["kinds"]
-    assert identifiers["number"]["members"] == 20 and identifiers["date"] is None
-    assert identifiers["all"]["top_10"]["members"]["model"] > identifiers["all"]["top_10"]["members"]["reference"]
-    assert found["embeddings"]["attacks"]["neighbour_margin"]["not_scored"] == 40  # too short for two halves
+    assert identifiers["number"]["members"] == 66 and identifiers["date"] is None
+    assert found["embeddings"]["attacks"]["neighbour_margin"]["not_scored"] == 110  # too short for two halves
     printed = capsys.readouterr()
     assert printed.out.startswith("Risk:") and "64 times" in printed.out
     assert (output / "privacy_audit.png").stat().st_size > 10_000 and (output / "privacy_audit.svg").is_file()
@@ -137,6 +124,17 @@ def test_an_overtrained_model_raises_the_alarm(case, tmp_path, capsys):
     assert sorted(file.name for file in output.iterdir()) == [
         "privacy_audit.json", "privacy_audit.png", "privacy_audit.svg",
     ]  # fmt: skip
+
+
+def test_a_secret_that_was_planted_often_raises_the_alarm(case):
+    for model, verdict in (("relative_trained", "risk"), ("relative", "low")):
+        found = audit(options(case, model=str(case / model), attacks=["canaries"]), QUICK)
+        unseen, planted = found["canaries"]["groups"]
+        assert found["verdict"] == verdict and unseen["p_value"] > 0.01
+        if verdict == "risk":
+            assert planted["mean_bits"]["value"] > 8 and planted["p_value"] < 0.01
+        else:
+            assert planted["p_value"] > 0.01
 
 
 def test_the_untouched_base_model_is_not_suspected(case):
@@ -220,6 +218,33 @@ def test_halves_scores_equal_a_plain_loop(make_encoder):
     assert np.isnan(cosines[6]) and np.isnan(margins[6])
 
 
+def test_patients_with_many_notes_on_one_side_are_no_sign_of_membership(make_encoder):
+    """Notes of a patient repeat each other, and a patient lies on one side whole; the encoder has seen none of them."""
+    from modeling.document_encoder import DocumentEncoder
+
+    random = np.random.default_rng(8)
+    words, number = ["fever", "cough", "chest", "pain", "knee", "swelling", "left", "right", "mild", "severe"], 0
+
+    def side(patients, notes):
+        nonlocal number
+        texts = []
+        for _ in range(patients):
+            first = list(random.choice(words, 20))
+            for _ in range(notes):
+                second = list(random.choice(words, 20))
+                second[:14] = first[:14]  # one template a patient: all the second halves are alike
+                texts.append(" ".join([*random.choice(words, 20), *second]))
+        ids = [f"note-{number + place}" for place in range(len(texts))]
+        number += len(texts)
+        return Side(Dataset.from_dict({"text": texts, "document_id": ids}), np.repeat(np.arange(patients), notes), 0)
+
+    encoder = DocumentEncoder.from_pretrained(make_encoder("bert"), device="cpu")
+    members, others = side(80, 1), side(10, 8)
+    for first, second in ((members, others), (others, members)):
+        attack = embedding_membership(encoder, None, first, second, QUICK)["attacks"]["neighbour_margin"]["document"]
+        assert attack["auc"]["low"] <= 0.5 <= attack["auc"]["high"] and attack["members"] == 80
+
+
 def test_faults_are_told(case, make_encoder, tmp_path, monkeypatch):
     corpus = str(case / "corpus")
     empty = tmp_path / "empty.jsonl"
@@ -230,7 +255,7 @@ def test_faults_are_told(case, make_encoder, tmp_path, monkeypatch):
     Dataset.from_dict(stripped).to_json(tmp_path / "patients.jsonl")
     Dataset.from_dict({"text": ["one", "two"]}).to_json(tmp_path / "few.jsonl")
     roberta = str(make_encoder("roberta"))
-    tiny_bert(tmp_path / "another", ["zebrafish"])
+    tiny_model(tmp_path / "another", ["zebrafish"])
     for changes, words in (
         ({"nonmembers": [str(tmp_path / "copied.jsonl")]}, "12 texts are members and non-members"),
         ({"nonmembers": [str(tmp_path / "patients.jsonl")]}, "patients have documents among members and non-members"),
