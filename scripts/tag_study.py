@@ -231,9 +231,9 @@ def _digest(corpus: TaggingCorpus) -> str:
 
 
 def _corpus_name(files: AnnotatedFiles) -> str:
-    """Name the corpus as the folder or file of its training text is called."""
+    """Name the corpus as the folder is called in which its training text lies."""
     path = Path(files.train_file[0]).resolve()
-    return path.name if path.is_dir() else path.parent.name
+    return path.parent.name or path.name
 
 
 def _describe(corpus: TaggingCorpus, scored: str) -> list[str]:

@@ -7,7 +7,7 @@ from datasets import DatasetDict
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-USE, CATEGORIES, TRAIN = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+USE, CATEGORIES, TAGGER, TRAIN = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_python_examples_run(make_model, notes, tmp_path, monkeypatch, capsys):
@@ -31,6 +31,22 @@ def test_the_python_examples_run(make_model, notes, tmp_path, monkeypatch, capsy
     assert capsys.readouterr().out.count("1.0000") == 3  # the diagonal of a 3 x 3 similarity matrix
 
 
+def test_the_tagger_example_runs(make_model, tmp_path, monkeypatch, capsys):
+    from modeling.tagger import TokenTagger
+
+    monkeypatch.chdir(tmp_path)
+    model, tokenizer = make_model("bert")
+    model.save_pretrained("base")
+    tokenizer.save_pretrained("base")
+    tagger = TokenTagger.from_encoder("base", ["Drug"])
+    # Every word is a drug of its own, so that there is something to print.
+    tagger.classifier.bias.data[tagger.config.tags.index("B-Drug")] = 50.0
+    tagger.save_pretrained("tagger/model")
+    tokenizer.save_pretrained("tagger/model")
+    exec(TAGGER, {})
+    assert capsys.readouterr().out.splitlines()[1] == "Drug 8 15 1.0"
+
+
 def test_files_and_options_that_the_readme_names_exist():
     scripts = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("scripts/*.py"))
     options = scripts + "".join(path.read_text(encoding="utf-8") for path in (ROOT / "trainers").glob("*.py"))
@@ -41,6 +57,6 @@ def test_files_and_options_that_the_readme_names_exist():
     for name in set(re.findall(r"`(\w+\.yaml)`", README)):
         assert (ROOT / "recipes" / name).is_file(), name
     # Of argparse, accelerate, torchrun and TrainingArguments.
-    outside = {"help", "config_file", "nproc", "bf16", "gradient_checkpointing", "output_dir"}
+    outside = {"help", "config_file", "nproc", "bf16", "gradient_checkpointing", "output_dir", "no_crf"}
     for name in set(re.findall(r"--(\w+)", README)) - outside:
         assert re.search(rf"^    {name}: ", options, re.MULTILINE), name
