@@ -7,7 +7,9 @@
 - `loading`: a prepared corpus, or raw files, for training and encoding
 - `preparation_report`: what `preparation.json` holds, and its tables
 - `entities`, `tag_schemes`, `conll`, `brat`, `span_json_lines`, `tagging_corpus`: annotated text to tagged sentences
-- `demo`, `demo_entities`: a corpus of generated notes, and the entities in it
+- `encounters`, `event_tables`, `omop_tables`, `wide_encounters`, `encounter_loading`: records of a site to encounters,
+  sets of concepts with an outcome; `vocabulary_overlap`, `bayes_network`: what two sites share, and the best answer
+- `demo`, `demo_entities`, `demo_encounters`: generated notes, the entities in them, and two generated hospitals
 
 Importing this package is quick; what needs `datasets` imports it when called.
 """
