@@ -16,6 +16,8 @@ from model_cards.training_facts import (
     objective_words,
 )
 
+# Models beside each other in a table of measures, which a page would else have to scroll sideways.
+WIDEST = 4
 NOT_RECORDED = "not recorded"
 LOSSES = {
     "loss": "Training loss",
@@ -144,18 +146,22 @@ def classification_table(result: Mapping[str, Any], own: str | None) -> str:
 
 
 def space_table(result: Mapping[str, Any], own: str | None) -> str:
-    """Return measures by model."""
-    titles = [f"**{text(short_name(name))}**" if name == own else text(short_name(name)) for name in result["models"]]
+    """Return measures by model; of more than four models those of the first, and of the card's own."""
+    models: Sequence[str] = result["models"]
+    places = list(range(len(models)))
+    if len(models) > WIDEST:
+        places = [0, *(place for place in places[1:] if models[place] == own)]
+    titles = [text(short_name(models[place])) for place in places]
+    titles = [f"**{title}**" if models[place] == own else title for place, title in zip(places, titles, strict=True)]
     better = {"higher": "higher", "lower": "lower", None: ""}
-    rows = [
-        [
-            MEASURES[name].title,
-            better[MEASURES[name].better],
-            *(NONE if value is None else interval(value["value"], value["low"], value["high"]) for value in values),
-        ]
-        for name, values in result["measures"].items()
-    ]
-    return table(["Measure", "Better", *titles], rows, numbers_from=2)
+    rows = []
+    for name, values in result["measures"].items():
+        shown = [values[place] for place in places]
+        cells = [NONE if value is None else interval(value["value"], value["low"], value["high"]) for value in shown]
+        rows.append([MEASURES[name].title, better[MEASURES[name].better], *cells])
+    found = table(["Measure", "Better", *titles], rows, numbers_from=2)
+    left_out = len(models) - len(places)
+    return f"{found}\n\n{left_out} further models were measured beside these." if left_out else found
 
 
 def masked_lm_table(result: Mapping[str, Any], own: str | None) -> str:

@@ -13,6 +13,7 @@ from huggingface_hub.repocard_data import model_index_to_eval_results
 
 from corpora.errors import InputError
 from model_cards.card_facts import CardFacts
+from model_cards.card_tables import space_table
 from model_cards.render import render_card, write_card
 from model_cards.statements import DataStatement, ModelStatement
 
@@ -336,3 +337,15 @@ def test_a_checkpoint_of_a_run_is_named_after_the_run(checkpoint):
     assert "# adapted, checkpoint 12\n" in card and '"adapted/checkpoint-12"' in card
     named = render_card(folder, CardFacts(model=ModelStatement(repo_id="ward/notes")))
     assert "# notes\n" in named and '"ward/notes"' in named
+
+
+def test_a_table_of_many_models_shows_the_first_and_the_cards_own():
+    value = {"value": -1.0, "low": -2.0, "high": 0.0}
+    names = ["base", "mlm", "declutr", "both", "other"]
+    result = {"models": names, "measures": {"uniformity": [{**value, "value": -place} for place in range(5)]}}
+    shown = space_table(result, "declutr")
+    assert shown.splitlines()[0].split("|")[3:-1] == [" base ", " **declutr** "]
+    assert "-2" in shown and "-3" not in shown
+    assert shown.endswith("3 further models were measured beside these.")
+    few = {"models": names[:4], "measures": {"uniformity": [value] * 4}}
+    assert "further" not in space_table(few, "declutr")
