@@ -88,8 +88,10 @@ def _conll_texts(file: Path) -> Iterator[tuple[str, str]]:
         if begins_document(stripped):
             yield from _columns(columns, f"{file}, {number}")
             number, columns = number + 1, defaultdict(list)
-        if stripped.startswith("#"):
             columns[-1].append(stripped)
+            continue
+        if stripped.startswith("#"):
+            columns[-1].append(stripped)  # and yet it may be a word
         for place, cell in enumerate(stripped.split("\t") if "\t" in stripped else stripped.split()):
             columns[place].append(cell.strip())
     yield from _columns(columns, f"{file}, {number}")
