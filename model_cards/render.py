@@ -160,7 +160,7 @@ def render_card(folder: str | Path, facts: CardFacts) -> str:
             results=_results(facts),
             figures=_figures(sorted((folder / FIGURES).glob("*")), folder),
             privacy_figures=_figures([folder / f"privacy_audit{ending}" for ending in IMAGES], folder) if audit else [],
-            privacy=privacy_words(audit, folder),
+            privacy=privacy_words(audit, folder, tagger=model["tagger"] is not None),
             accepted_risk=facts.accepted_risk,
             citations=citations(training, model),
             contact=text(facts.model.contact) if facts.model.contact else f"{NOT_STATED.capitalize()}.",
@@ -174,6 +174,8 @@ def names(folder: Path, facts: CardFacts) -> tuple[str, str]:
     parts = place.name.split("checkpoint-")
     if len(parts) == 2 and not parts[0] and parts[1].isdigit():
         title, name = f"{place.parent.name}, checkpoint {parts[1]}", f"{place.parent.name}/{place.name}"
+    elif (facts.training or {}).get("objective") == "tagging" and place.name == "model":
+        title, name = place.parent.name, f"{place.parent.name}/{place.name}"  # of tag.py train
     else:
         title = name = place.name
     if facts.model.repo_id:

@@ -62,6 +62,8 @@ def tagger_summary(
                 for name, value in options.items()
                 if name not in left_out and not name.endswith(("_dir", "_path", "_token", "tokenizer_name"))
             },
+            "sambd_draw": None if system.tagger.sambd_share is None else system.tagger.sambd_draw,
+            "crf_learning_rate": training.crf_learning_rate if system.tagger.crf else None,
             "per_device_train_batch_size": training.train_batch_size,
             "lr_scheduler_type": "linear",
             "seed": cell["seed"],
