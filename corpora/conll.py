@@ -217,6 +217,11 @@ class _Parser:
         return documents, not self.marked
 
 
+def begins_document(line: str) -> bool:
+    """Tell whether a line, taken by itself, marks the beginning of a document."""
+    return line.startswith(_DOCSTART) or _DOCUMENT_COMMENT.fullmatch(line.strip()) is not None
+
+
 def _docstart_id(line: str) -> str:
     """Return the id after -DOCSTART-, or nothing for the columns that CoNLL-2003 puts there."""
     rest = line[len(_DOCSTART) :].split()

@@ -12,12 +12,19 @@ from metrics.measures import MEASURES
 from model_cards.markdown import one_line, short_name
 from model_cards.result_facts import shots_name
 from model_cards.statements import DataStatement, ModelStatement
+from model_cards.tagging_section import share_name
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
 PRIVATE_DATASET = "private"
 MASKED_LM = {"loss": "Loss of a masked token", "perplexity": "Pseudo-perplexity"}
 # The Hub's names of metrics.
 SCORES = (("mean", "f1", "F1 macro"), ("accuracy", "accuracy", "Accuracy"))
+ENTITY_SCORES = (
+    ("f1_micro", "f1", "F1 (strict, micro"),
+    ("precision_micro", "precision", "Precision (strict, micro"),
+    ("recall_micro", "recall", "Recall (strict, micro"),
+    ("f1_macro", "f1", "F1 (strict, macro"),
+)
 
 
 class CardData(ModelCardData):
@@ -51,6 +58,7 @@ class CardData(ModelCardData):
         training = training or {}
         sentences = model["sentence_transformers"]
         task = "text-classification" if model["classes"] else "feature-extraction"
+        task = "token-classification" if model["tagger"] else task
         base = statement.base_model or training.get("base_model_id")
         base = base if base and HUB_ID.fullmatch(base) else None
         found = eval_results(results, result_name, data)
@@ -66,7 +74,7 @@ class CardData(ModelCardData):
             }
         tags = ["notespace", "clinical", "medical", training.get("objective"), model["model_type"]]
         language = statement.language or None
-        named = {result.metric_type for result in found} & {kind for _, kind, _ in SCORES}
+        named = {result.metric_type for result in found} & {kind for _, kind, _ in (*SCORES, *ENTITY_SCORES)}
         super().__init__(
             language=language[0] if language and len(language) == 1 else language,
             license=statement.license,
@@ -75,6 +83,7 @@ class CardData(ModelCardData):
             tags=[
                 *(["sentence-transformers", "sentence-similarity"] if sentences else []),
                 task,
+                *(["named-entity-recognition"] if model["tagger"] else []),
                 *(short_name(tag).replace("_", "-") for tag in tags if tag),
             ],
             base_model=base,
@@ -116,6 +125,26 @@ def eval_results(results: Sequence[Mapping[str, Any]], name: str | None, data: D
                         for key, kind, title in SCORES
                         if scores.get(key) is not None
                     ]
+        elif result["kind"] == "tagging":
+            # The weights are those of a run on the largest share; the other shares stand in the tables.
+            row = max((row for row in result["rows"] if row["model"] == name), key=lambda row: row["share"])
+            runs = f"mean of {len(row['seeds'])} runs" if len(row["seeds"]) > 1 else "one run"
+            if row["share"] != 100:
+                runs += f" on {share_name(row['share'])} of the sentences"
+            found += [
+                EvalResult(
+                    task_type="token-classification",
+                    task_name=f"Entities{of_label}",
+                    dataset_split=result["split"],
+                    metric_type=kind,
+                    metric_name=f"{title}, {runs})",
+                    metric_value=round(row["scores"][key]["mean"], 4),
+                    **dataset,
+                    **label,
+                )
+                for key, kind, title in ENTITY_SCORES
+                if key in row["scores"]
+            ]
         else:
             place, masked = result["models"].index(name), result["kind"] == "masked_lm"
             split = {"dataset_split": result["split"]} if "split" in result else {}

@@ -8,6 +8,7 @@ from typing import Any
 from metrics.measures import MEASURES
 from model_cards.markdown import NONE, code, interval, number, one_line, short_name, table, text
 from model_cards.result_facts import shots_name
+from model_cards.tagging_section import run_rows
 from model_cards.training_facts import (
     base_words,
     category_rows,
@@ -55,6 +56,17 @@ METADATA = {
     "category_view": "What the head reads",
     "category_balance": "Against rare categories",
 }
+TAGGING = {
+    "scheme": "Tags",
+    "crf": "CRF",
+    "tagger_dropout": "Dropout before the linear layer",
+    "freeze": "Of the encoder stays as it is",
+    "head_learning_rate": "Learning rate of the linear layer",
+    "crf_learning_rate": "Learning rate of the CRF",
+    "weight_decay": "Weight decay",
+    "sambd_share": "SamBD: share of sentences without an entity",
+    "sambd_draw": "SamBD: draw of these",
+}
 
 
 def training_table(training: Mapping[str, Any], energy: Mapping[str, float] | None) -> str:
@@ -74,6 +86,7 @@ def training_table(training: Mapping[str, Any], energy: Mapping[str, float] | No
         ("Optimizer steps", number(training.get("steps"))),
         ("Epochs", number(training.get("epochs"), 2)),
         *_tokens_read(training),
+        *run_rows(training),
         (
             "Batch",
             f"{batch * accumulation * processes:,} a step ({batch} a device, {accumulation} accumulated, "
@@ -100,7 +113,7 @@ def training_table(training: Mapping[str, Any], energy: Mapping[str, float] | No
 def settings_table(training: Mapping[str, Any]) -> str:
     """Return the settings of spans, masking and metadata that the objective used; empty where none are recorded."""
     settings, objective = training.get("settings") or {}, training.get("objective")
-    groups = [SPANS] if objective == "declutr" else []
+    groups = [SPANS] if objective == "declutr" else [TAGGING] if objective == "tagging" else []
     if objective == "mlm" or settings.get("mlm_weight"):
         groups.append({name: title for name, title in MASKING.items() if objective != "mlm" or name != "mlm_weight"})
     if settings.get("category_columns"):
@@ -202,6 +215,7 @@ def _documents(counts: Mapping[str, Any], name: str, training: Mapping[str, Any]
         parts.append(f"in {counts['rows']:,} rows")
     if counts.get("tokens") is not None:
         parts.append(f"{counts['tokens']:,} tokens")
+    parts += [f"{counts[name]:,} {name}" for name in ("sentences", "words", "entities") if counts.get(name) is not None]
     patients = ((training.get("corpus") or {}).get("splits") or {}).get(name, {}).get("patients")
     if patients is not None:
         parts.append(f"{patients:,} patients")
@@ -259,5 +273,6 @@ def result_titles(results: Sequence[Mapping[str, Any]]) -> list[str]:
         "classification": "Classification",
         "embedding_space": "Embedding space",
         "masked_lm": "Masked language modelling",
+        "tagging": "Entities",
     }
     return [words[one["kind"]] + (f": {text(one['label'])}" if one["label"] else "") for one in results]

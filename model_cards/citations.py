@@ -20,6 +20,14 @@ DECLUTR = """@inproceedings{giorgi2021declutr,
   eprint = {2006.03659},
   archivePrefix = {arXiv}
 }"""
+LM_CRF = """@misc{belkadi2022crossdomain,
+  title = {On Cross-Domain Pre-Trained Language Models for Clinical Text Mining: How Do They Perform on Data-Constrained
+    Fine-Tuning?},
+  author = {Belkadi, Samuel and Han, Lifeng and Wu, Yuping and Antonini, Valerio and Nenadic, Goran},
+  year = {2022},
+  eprint = {2210.12770},
+  archivePrefix = {arXiv}
+}"""
 SENTENCE_TRANSFORMERS = """@inproceedings{reimers2019sentencebert,
   title = {Sentence-{BERT}: Sentence Embeddings using Siamese {BERT}-Networks},
   author = {Reimers, Nils and Gurevych, Iryna},
@@ -33,7 +41,10 @@ SENTENCE_TRANSFORMERS = """@inproceedings{reimers2019sentencebert,
 def citations(training: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
     """Return BibTeX entries of the method and of what the model is used with."""
     objectives = {training.get("objective"), *(one.get("objective") for one in training.get("earlier_trainings") or ())}
-    found = [HEALTHCARE_SPACES]
+    # A tagger may stand on any encoder; one of ours brings its own paper.
+    found = [LM_CRF] if model["tagger"] else []
+    if not model["tagger"] or training.get("earlier_trainings"):
+        found.append(HEALTHCARE_SPACES)
     if "declutr" in objectives:
         found.append(DECLUTR)
     if model["sentence_transformers"]:

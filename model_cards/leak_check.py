@@ -50,7 +50,8 @@ def check_folder(
 
     Args:
         folder: Checkpoint folder.
-        corpus: Training corpus, loaded or as `corpora.loading.load_corpus` takes it; None leaves that part out.
+        corpus: Training corpus: loaded, or as `corpora.loading.load_corpus` takes it, or annotated text as
+            `corpora.annotated_texts.divide_corpus` knows it; None leaves that part out.
         columns: Columns of a corpus that is not prepared.
         reading: What to do about rows without a usable note.
         leave_out: Patterns of files that are not going to be published.
@@ -115,11 +116,8 @@ def _compare(
     sequences: WordSequences,
     rare: RareWords,
 ) -> list[Finding]:
-    from corpora.loading import load_corpus
-
     found: set[tuple[str, ...]] = set()
-    loaded = corpus if isinstance(corpus, Mapping) else load_corpus(list(corpus), columns, reading)
-    for text, owner in _documents(loaded):
+    for text, owner in _documents(corpus) if isinstance(corpus, Mapping) else _read(corpus, columns, reading):
         words = words_of(text)
         found |= sequences.found_in(words)
         rare.add(words, owner)
@@ -128,6 +126,19 @@ def _compare(
         Finding(name, f"sequences of {SEQUENCE_LENGTH} words of the corpus", count, remedy)
         for name, count in sorted(sequences.count(found).items())
     ]
+
+
+def _read(
+    corpus: Sequence[str | Path], columns: NoteColumns | None, reading: ReadingOptions | None
+) -> Iterator[tuple[str, str]]:
+    """Yield the texts of notes and of annotated text, with their owners as `_documents` does."""
+    from corpora.annotated_texts import annotated_texts, divide_corpus
+    from corpora.loading import load_corpus
+
+    annotated, notes = divide_corpus(corpus)
+    if notes or not annotated:
+        yield from _documents(load_corpus(notes, columns, reading))
+    yield from annotated_texts(annotated)
 
 
 def _documents(corpus: DatasetDict) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,13 +30,15 @@ def loader_outputs(folder: str | Path) -> dict[str, np.ndarray]:
     """Load a checkpoint with every loader that it promises to serve, and embed a few made-up sentences.
 
     An encoder is loaded by `AutoModel`, by `SentenceTransformer`, and by `AutoModelForMaskedLM` when it has that head;
-    a note classifier by `NoteClassifier` and by `AutoModelForSequenceClassification`.
+    a note classifier by `NoteClassifier` and by `AutoModelForSequenceClassification`, a tagger by `TokenTagger` and by
+    `AutoModelForTokenClassification`.
 
     Args:
         folder: Checkpoint folder.
 
     Returns:
-        Loader to its output: embeddings `(sentences, hidden)`, or a classifier's probabilities `(sentences, classes)`.
+        Loader to its output: embeddings `(sentences, hidden)`, a classifier's probabilities `(sentences, classes)`, or
+        of a tagger `(words, tags)` the probability of each word's chosen tag at its place, 0 elsewhere.
 
     Raises:
         InputError: A loader fails, or two loaders' outputs differ by more than 1e-5 of the largest value.
@@ -46,7 +49,7 @@ def loader_outputs(folder: str | Path) -> dict[str, np.ndarray]:
 
     try:
         with quiet_loading():
-            found = _classifier(folder) if _model_type(folder) == "note_classifier" else _encoder(folder)
+            found = _OURS.get(_config(folder).get("model_type"), _encoder)(folder)
     except InputError:
         raise
     except Exception as error:  # every loader has its own classes
@@ -57,7 +60,8 @@ def loader_outputs(folder: str | Path) -> dict[str, np.ndarray]:
         ) from error
     first, *others = found
     for other in others:
-        check_equal(found[first], found[other], f"{first} and {other} give different embeddings", folder)
+        what = "predictions" if first == "TokenTagger" else "embeddings"
+        check_equal(found[first], found[other], f"{first} and {other} give different {what}", folder)
     return found
 
 
@@ -75,10 +79,6 @@ def check_equal(left: np.ndarray, right: np.ndarray, problem: str, file: str | P
         raise InputError(f"{problem} ({detail})", file=file, remedy="export the model again")
 
 
-def _model_type(folder: Path) -> str | None:
-    return _config(folder).get("model_type")
-
-
 def _config(folder: Path) -> dict[str, Any]:
     file = folder / "config.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
@@ -94,6 +94,32 @@ def _classifier(folder: Path) -> dict[str, np.ndarray]:
         "AutoModelForSequenceClassification": AutoModelForSequenceClassification,
     }
     return {name: loader.from_pretrained(folder).predict(PROBES) for name, loader in loaders.items()}
+
+
+def _tagger(folder: Path) -> dict[str, np.ndarray]:
+    from transformers import AutoModelForTokenClassification
+
+    from modeling.tagger import TokenTagger
+
+    loaders = {"TokenTagger": TokenTagger, "AutoModelForTokenClassification": AutoModelForTokenClassification}
+    return {name: _tag(loader.from_pretrained(folder)) for name, loader in loaders.items()}
+
+
+def _tag(model: Any) -> np.ndarray:
+    """Tag the sentences, each a text without further division."""
+    from collators.tagging import tokenize_sentences
+    from corpora.tag_schemes import tag_names
+    from modeling.tagger_prediction import tag_sentences
+
+    tags = tag_names(sorted({tag.partition("-")[2] for tag in model.config.tags if tag != "O"}), "IOB2")
+    tagged = tag_sentences(model, tokenize_sentences([text.split() for text in PROBES], model.tokenizer()))
+    found = [(tags.index(tag), value) for one in tagged for tag, value in zip(one.tags, one.probabilities, strict=True)]
+    output = np.zeros((len(found), len(tags)))
+    output[np.arange(len(found)), [place for place, _ in found]] = [value for _, value in found]
+    return output
+
+
+_OURS = MappingProxyType({"note_classifier": _classifier, "token_tagger": _tagger})
 
 
 def _encoder(folder: Path) -> dict[str, np.ndarray]:

@@ -15,6 +15,10 @@ from modeling.weights_digest import weights_digest
 VERDICTS = ("low", "moderate", "risk")
 AGAIN = "run audit_privacy.py again"
 NO_AUDIT = "**No privacy audit was made of these weights** (`scripts/audit_privacy.py` makes one)."
+NO_AUDIT_OF_TAGGERS = (
+    "**No privacy audit was made of these weights.** `scripts/audit_privacy.py` audits encoders and masked language "
+    "models: audit the encoder, before a tagger is trained on it."
+)
 OTHER_WEIGHTS = "**The audit below is of other weights than those in this folder**; it has to be made again."
 
 
@@ -39,15 +43,16 @@ def read_audit(folder: Path) -> dict[str, Any] | None:
     return audit
 
 
-def privacy_words(audit: Mapping[str, Any] | None, folder: Path) -> str:
+def privacy_words(audit: Mapping[str, Any] | None, folder: Path, *, tagger: bool = False) -> str:
     """Return the verdict, its sentences and its thresholds.
 
     Args:
         audit: From `read_audit`.
         folder: With the weights, to tell whether they are those that were audited.
+        tagger: Whether they are of a tagger.
     """
     if audit is None:
-        return NO_AUDIT
+        return NO_AUDIT_OF_TAGGERS if tagger else NO_AUDIT
     audited = audit["settings"].get("weights_sha256")
     parts = [OTHER_WEIGHTS] if audited is not None and audited != weights_digest(folder) else []
     # The first sentence states the verdict.

@@ -34,7 +34,7 @@ class Publication:
     Args:
         folder: The checkpoint folder.
         hashes: File in the folder to SHA-256, as it was checked.
-        outputs: Loader to embeddings, from `model_cards.loader_check.loader_outputs`.
+        outputs: Loader to its output, from `model_cards.loader_check.loader_outputs`.
     """
 
     folder: Path
@@ -63,7 +63,7 @@ class Publication:
             )
         outputs = loader_outputs(folder)
         for name, values in self.outputs.items():
-            check_equal(values, outputs[name], f"{name} gives other embeddings there", place)
+            check_equal(values, outputs[name], f"{name} gives another output there", place)
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ def publish(publication: Publication, target: HubTarget, say: Callable[[str], No
     with tempfile.TemporaryDirectory() as folder:
         remote.download(publication.files, pushed.commit, Path(folder))
         publication.verify(Path(folder), f"{target.repo_id} at {pushed.commit[:8]}")
-    say(f"verified: {len(publication.hashes)} files came back as they were sent, with the same embeddings")
+    say(f"verified: {len(publication.hashes)} files came back as they were sent, and give the same when loaded")
     if target.tag is not None:
         remote.tag(target.tag, pushed.commit)
     if target.public:

@@ -23,6 +23,7 @@ from model_cards.markdown import number, one_line, short_name, text
 from model_cards.privacy_section import privacy_words, read_audit
 from model_cards.result_facts import own_name, read_results
 from model_cards.statements import DataStatement
+from model_cards.tagging_section import tagger_table, tagging_introduction, tagging_tables
 from model_cards.training_facts import SMALL_GROUP, objective_words, read_energy, read_model
 
 GENERATED = "<!-- notespace:card "
@@ -67,7 +68,7 @@ def write_card(
     Args:
         folder: A checkpoint, with `training_summary.json` and `privacy_audit.json` where there are such.
         facts: What else to say.
-        results: Output folders of classify.py and analyse_embeddings.py.
+        results: Output folders of classify.py, analyse_embeddings.py and tag.py train.
         accepted_risk: Why the weights are shared against the verdict of the audit.
         overwrite: Replace a card that is not ours.
 
@@ -146,6 +147,7 @@ def render_card(folder: str | Path, facts: CardFacts) -> str:
             name=name,
             introduction=_introduction(training, model),
             model=model,
+            tagger=tagger_table(model["tagger"]) if model["tagger"] else "",
             predicts_words=masked and (training.get("objective") == "mlm" or bool(settings.get("mlm_weight"))),
             data_table=_data_table(facts.data),
             preparation=_preparation(training),
@@ -158,7 +160,7 @@ def render_card(folder: str | Path, facts: CardFacts) -> str:
             results=_results(facts),
             figures=_figures(sorted((folder / FIGURES).glob("*")), folder),
             privacy_figures=_figures([folder / f"privacy_audit{ending}" for ending in IMAGES], folder) if audit else [],
-            privacy=privacy_words(audit, folder),
+            privacy=privacy_words(audit, folder, tagger=model["tagger"] is not None),
             accepted_risk=facts.accepted_risk,
             citations=citations(training, model),
             contact=text(facts.model.contact) if facts.model.contact else f"{NOT_STATED.capitalize()}.",
@@ -172,6 +174,8 @@ def names(folder: Path, facts: CardFacts) -> tuple[str, str]:
     parts = place.name.split("checkpoint-")
     if len(parts) == 2 and not parts[0] and parts[1].isdigit():
         title, name = f"{place.parent.name}, checkpoint {parts[1]}", f"{place.parent.name}/{place.name}"
+    elif (facts.training or {}).get("objective") == "tagging" and place.name == "model":
+        title, name = place.parent.name, f"{place.parent.name}/{place.name}"  # of tag.py train
     else:
         title = name = place.name
     if facts.model.repo_id:
@@ -205,18 +209,30 @@ def _introduction(training: Mapping[str, Any], model: Mapping[str, Any]) -> str:
             f"This classifier on a {kind} encoder{size} reads a clinical note and returns a probability for each of "
             f"{model['classes']:,} classes. It was made with notespace."
         )
+    if model["tagger"]:
+        tagger = model["tagger"]
+        crf = "with a CRF" if tagger["crf"] else "word by word"
+        words = (
+            f"This tagger on a {kind} encoder{size} marks entities of {len(tagger['types']):,} types in clinical text, "
+            f"{crf}."
+        )
+        return f"{words} {_origin(training, 'trained')}." if training else words
     vector = f"an embedding of {model['hidden']:,} numbers" if model["hidden"] else "an embedding"
     first = f"This {kind} encoder{size} turns a clinical note into {vector}."
     if not training:
         return first
+    return (
+        f"{first} {_origin(training, 'adapted')}, which follows "
+        "[Developing Healthcare Language Model Embedding Spaces](https://arxiv.org/abs/2403.19802)."
+    )
+
+
+def _origin(training: Mapping[str, Any], done: str) -> str:
     documents = _train_documents(training)
     on_notes = f" on {documents:,} documents" if documents is not None else ""
     base = training.get("base_model")
-    started = f"adapted from {text(short_name(base))}" if base else "trained from scratch"
-    return (
-        f"{first} It was {started}{on_notes} by {text(objective_words(training))}, using notespace, which follows "
-        "[Developing Healthcare Language Model Embedding Spaces](https://arxiv.org/abs/2403.19802)."
-    )
+    started = f"{done} from {text(short_name(base))}" if base else "trained from scratch"
+    return f"It was {started}{on_notes} by {text(objective_words(training))}, using notespace"
 
 
 def _train_documents(training: Mapping[str, Any]) -> int | None:
@@ -266,6 +282,8 @@ def _results(facts: CardFacts) -> list[dict[str, str]]:
                 f"documents.{this}"
             )
             table = card_tables.classification_table(result, own)
+        elif result["kind"] == "tagging":
+            words, table = tagging_introduction(result) + this, tagging_tables(result, own)
         elif result["kind"] == "masked_lm":
             words = (
                 f"Masked tokens of {documents:,} {split} documents, each hidden once with one in seven of the others; "

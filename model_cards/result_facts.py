@@ -1,4 +1,4 @@
-"""What a card shows of the results of classify.py and analyse_embeddings.py.
+"""What a card shows of the results of classify.py and analyse_embeddings.py; those of tag.py: `tagging_facts`.
 
 Only `results.json` and the predictions beside it are read; intervals are computed as `reporting.result_rows` does, from
 the same draws, so that a card and a report show the same numbers.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import zipfile
+import zlib
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,12 @@ from metrics.intervals import percentile_interval, resample_scores, resample_wit
 from metrics.measures import MEASURES
 from model_cards.card_files import read_json
 from model_cards.markdown import short_name
+from model_cards.result_arrays import AGAIN, read_array
+from model_cards.tagging_facts import read_tagging
 
-AGAIN = "run the script again that wrote it"
+SCRIPTS = "classify.py, analyse_embeddings.py or tag.py train"
 METRIC = "f1_macro"
+_DAMAGED = (OSError, EOFError, zipfile.BadZipFile, zlib.error)
 RESAMPLES = 1_000
 METHODS = {
     "tfidf": "TF-IDF",
@@ -57,27 +61,23 @@ def read_results(folder: str | Path) -> dict[str, Any]:
     """Return what a card shows of a folder of results; it can be stored as JSON.
 
     Returns:
-        `kind` ("classification" or "embedding_space"), `label`, `documents`, `models` (names of encoders) and either
-        `rows` and `shots`, or `measures`.
+        `kind` ("classification", "embedding_space" or "tagging"), `label`, `documents`, `models` (names of encoders or
+        taggers) and either `rows` and `shots`, or `measures`, or what `tagging_facts.read_tagging` adds.
 
     Raises:
-        InputError: The folder holds no results of the two scripts, or they are damaged.
+        InputError: The folder holds no results of these scripts, or they are damaged.
     """
     folder = Path(folder)
     file = folder / "results.json"
     if not file.is_file():
-        raise InputError(
-            "holds no results.json", file=folder, remedy="give an output folder of classify.py or analyse_embeddings.py"
-        )
+        raise InputError("holds no results.json", file=folder, remedy=f"give an output folder of {SCRIPTS}")
     content = read_json(file, AGAIN)
-    readers = {"classification": _read_classification, "embedding_space": _read_space}
+    readers = {"classification": _read_classification, "embedding_space": _read_space, "tagging": read_tagging}
     if content.get("kind") not in readers or content.get("schema_version") != 1:
-        raise InputError(
-            "is not of classify.py or analyse_embeddings.py, or of another version of them", file=file, remedy=AGAIN
-        )
+        raise InputError(f"is not of {SCRIPTS}, or of another version of them", file=file, remedy=AGAIN)
     try:
         return readers[content["kind"]](content, folder)
-    except (LookupError, TypeError, ValueError, AttributeError, OSError, zipfile.BadZipFile) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, *_DAMAGED) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"cannot be used ({type(error).__name__})", file=file, remedy=AGAIN) from error
@@ -110,7 +110,7 @@ def shots_name(shots: int | None) -> str:
 
 def _read_classification(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     multi_label = content["task"] == "multi_label"
-    targets = _array(folder, "test_targets.npz", "targets")
+    targets = read_array(folder, "test_targets.npz", "targets")
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for cell in content["cells"]:
         system = (cell["model"], cell["method"], cell.get("reading"), cell.get("frozen"))
@@ -125,7 +125,9 @@ def _read_classification(content: dict[str, Any], folder: Path) -> dict[str, Any
             chosen = sorted((cell for cell in cells if cell["shots"] == wanted), key=lambda cell: cell["seed"])
             if chosen:
                 predictions = [
-                    predicted_categories(_array(folder, cell["predictions"], "probabilities"), multi_label=multi_label)
+                    predicted_categories(
+                        read_array(folder, cell["predictions"], "probabilities"), multi_label=multi_label
+                    )
                     for cell in chosen
                 ]
                 found = resample_scores(predictions, targets, counts, METRIC)
@@ -199,13 +201,3 @@ def _system_name(system: tuple[Any, ...], with_reading: bool) -> str:
     elif frozen == "all" and method == "fine_tuned":
         parts.append("frozen")
     return ", ".join(short_name(part) for part in parts if part)
-
-
-def _array(folder: Path, name: str, key: str) -> np.ndarray:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts:
-        raise InputError("names predictions outside the folder", file=folder / "results.json", remedy=AGAIN)
-    if not (folder / path).is_file():
-        raise InputError("no such file", file=folder / path, remedy=AGAIN)
-    with np.load(folder / path, allow_pickle=False) as arrays:
-        return arrays[key]

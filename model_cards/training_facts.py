@@ -15,7 +15,7 @@ from corpora.errors import InputError
 from model_cards.card_files import EMISSIONS, read_json
 from model_cards.markdown import one_line, short_name
 
-CLASSIFIER = "note_classifier"
+CLASSIFIER, TAGGER = "note_classifier", "token_tagger"
 SMALL_GROUP = 5  # documents; smaller categories are not named, for they could point at a person
 MOST_CATEGORIES = 30
 MOST_LOSS_ROWS = 10
@@ -27,7 +27,8 @@ def read_model(folder: Path) -> dict[str, Any]:
 
     Returns:
         `model_type`, `architecture`, `hidden` and `window` (None where unknown), `pooling`, the number of `classes`
-        (None unless it is a `NoteClassifier`), and whether it has `sentence_transformers` files and `category_heads`.
+        (None unless it is a `NoteClassifier`), of a `TokenTagger` its `tagger` (`types`, `scheme`, `crf`, `window`;
+        None of others), and whether it has `sentence_transformers` files and `category_heads`.
 
     Raises:
         InputError: A file is no JSON.
@@ -38,18 +39,30 @@ def read_model(folder: Path) -> dict[str, Any]:
         for name in ("config.json", "sentence_bert_config.json", "1_Pooling/config.json")
     }
     config, sentence, pooling = files.values()
-    # A `NoteClassifier` has the configuration of its encoder within its own.
-    encoder = config.get("encoder") if config.get("model_type") == CLASSIFIER else None
+    # A `NoteClassifier` and a `TokenTagger` have the configuration of their encoder within their own.
+    kind = config.get("model_type")
+    encoder = config.get("encoder") if kind in (CLASSIFIER, TAGGER) else None
     modes = [name for name in ("mean_tokens", "cls_token", "max_tokens") if pooling.get(f"pooling_mode_{name}")]
     return {
         "model_type": (encoder or config).get("model_type"),
-        "classes": len(config.get("id2label") or ()) or 2 if encoder is not None else None,
+        "classes": len(config.get("id2label") or ()) or 2 if kind == CLASSIFIER else None,
+        "tagger": _tagger(config) if kind == TAGGER else None,
         "architecture": next(iter(config.get("architectures") or ()), None),
         "hidden": config.get("hidden_size") or config.get("dim"),
         "window": sentence.get("max_seq_length"),
         "pooling": modes[0].split("_")[0] if len(modes) == 1 else "mean",
         "sentence_transformers": (folder / "modules.json").is_file(),
         "category_heads": (folder / "category_heads").is_dir(),
+    }
+
+
+def _tagger(config: Mapping[str, Any]) -> dict[str, Any]:
+    tags = (config.get("id2label") or {}).values()
+    return {
+        "types": sorted({tag.partition("-")[2] for tag in tags if tag != "O"}),
+        "scheme": config.get("scheme"),
+        "crf": bool(config.get("use_crf")),
+        "window": config.get("window_length"),
     }
 
 
@@ -84,6 +97,7 @@ def objective_words(training: Mapping[str, Any]) -> str:
         "mlm": ["masked language modelling"],
         "declutr": ["DeCLUTR (contrastive learning on spans of the same document)"],
         "note_category": ["prediction of document metadata"],
+        "tagging": ["tagging of entities"],
     }.get(name, [short_name(name) if name else "an objective that is not recorded"])
     if name != "mlm" and settings.get("mlm_weight"):
         parts.append("masked language modelling")

@@ -25,7 +25,8 @@ class CardOptions:
 
     folder: str = field(metadata={"positional": True, "help": "Checkpoint folder."})
     results: list[str] = field(
-        default_factory=list, metadata={"help": "Output folders of classify.py and analyse_embeddings.py."}
+        default_factory=list,
+        metadata={"help": "Output folders of classify.py, analyse_embeddings.py and tag.py train."},
     )
     result_name: str | None = field(
         default=None, metadata={"help": "What the model is called in them, where they are of several."}

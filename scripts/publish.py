@@ -57,7 +57,8 @@ class CheckOptions(DocumentColumns, AcceptanceOptions):
     corpus: list[str] | None = field(
         default=None,
         metadata={
-            "help": "All training notes: folder of prepare_notes.py, or files; no file may share 8 words in a row."
+            "help": "All training notes: folder of prepare_notes.py, or files; of a tagger annotated text as tag.py "
+            "reads it too (BRAT, CoNLL, JSON lines); no file may share 8 words in a row."
         },
     )
     without_corpus: bool = field(

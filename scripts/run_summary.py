@@ -45,14 +45,11 @@ def run_summary(
         metrics: Of the training and the evaluation.
         seconds: Time it took, earlier parts of an interrupted run included.
     """
-    base = model.model_name_or_path
     training = trainer.args
     return {
         "schema_version": SCHEMA_VERSION,
         "objective": objective,
-        "base_model": Path(base).name if base else None,
-        "base_model_id": base if base and not Path(base).is_dir() and HUB_ID.fullmatch(base) else None,
-        "earlier_trainings": earlier_trainings(base),
+        **base_facts(model.model_name_or_path),
         "model_type": trainer.model.config.model_type,
         "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
         "documents": dict(counts),
@@ -71,15 +68,24 @@ def run_summary(
         },
         "processes": training.world_size,
         "device": device_name(training.use_cpu),
-        "versions": {
-            "python": sys.version.split()[0],
-            **{
-                name: version(name)
-                for name in ("notespace", "torch", "transformers", "sentence-transformers", "accelerate", "datasets")
-            },
-        },
+        "versions": library_versions(),
         "seconds": round(seconds, 1),
     }
+
+
+def base_facts(base: str | None) -> dict[str, Any]:
+    """Return name and Hub id of the model that a run started from, and its own trainings; never a path."""
+    return {
+        "base_model": Path(base).name if base else None,
+        "base_model_id": base if base and not Path(base).is_dir() and HUB_ID.fullmatch(base) else None,
+        "earlier_trainings": earlier_trainings(base),
+    }
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of Python, of this library and of those that it stands on."""
+    names = ("notespace", "torch", "transformers", "sentence-transformers", "accelerate", "datasets")
+    return {"python": sys.version.split()[0], **{name: version(name) for name in names}}
 
 
 def device_name(use_cpu: bool) -> str:

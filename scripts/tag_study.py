@@ -14,7 +14,9 @@ from corpora.errors import InputError
 from corpora.tagging_options import TaggingReadingOptions
 from json_files import write_json
 from modeling.checkpoint_folder import check_checkpoint
-from pretrain_options import ModelOptions
+from pretrain_options import CardOptions, ModelOptions
+from run_folder import SUMMARY
+from tag_cards import keep_words, tagger_summary, write_cards
 from tag_options import AnnotatedFiles, TaggerOptions, TaggerTraining
 
 if TYPE_CHECKING:
@@ -31,8 +33,8 @@ FREE = (*FREE, "keep_models", "eval_batch_size", "system")
 
 def train(argv: list[str]) -> None:
     """Train and score taggers as the command line says."""
-    files, tagger, training, model, reading = RecipeParser(
-        [AnnotatedFiles, TaggerOptions, TaggerTraining, ModelOptions, TaggingReadingOptions],
+    files, tagger, training, model, card, reading = RecipeParser(
+        [AnnotatedFiles, TaggerOptions, TaggerTraining, ModelOptions, CardOptions, TaggingReadingOptions],
         description="Train taggers of words over seeds and shares of the training sentences, and score them.",
         prog="tag.py train",
     ).parse(argv)
@@ -85,6 +87,9 @@ def train(argv: list[str]) -> None:
     head = {"schema_version": SCHEMA_VERSION, "kind": "tagging", "corpus": _corpus_name(files), "corpus_digest": digest}
     write_json(folder / RESULTS, {**head, "split": scored, "labels": labels, "cells": facts})
     report([folder], folder)
+    if card.model_card:
+        for written in write_cards(folder, name):
+            print(written)
 
 
 def _cell(
@@ -111,8 +116,6 @@ def _cell(
     spans = list(gold.values()), list(found.values())
     types = {label for document in spans[0] for label, _, _ in document}
     write_cell_counts(counts_file, tagging_counts(*spans, document_ids=list(gold), labels=labels))
-    if system.training.keep_models != "none" and share == max(system.training.train_shares):
-        _save(done.model, folder / "models" / f"seed-{seed}")
     facts = {
         "id": identity,
         "system": name,
@@ -123,16 +126,20 @@ def _cell(
         "metrics": score_documents(*spans, gold_tags, found_tags),
         "counts": f"cells/{counts_file.name}",
     }
+    if system.training.keep_models != "none" and share == max(system.training.train_shares):
+        summary = tagger_summary(system, done.model, facts, scored, done.epochs)
+        _save(done.model, summary, folder / "models" / f"seed-{seed}")
     write_json(file, facts)
     return facts
 
 
-def _save(model: TokenTagger, folder: Path) -> None:
-    """Write a tagger whole or not at all."""
+def _save(model: TokenTagger, summary: dict[str, Any], folder: Path) -> None:
+    """Write a tagger and what is known of its training, whole or not at all."""
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
     model.tokenizer().save_pretrained(partial)
+    write_json(partial / SUMMARY, summary)
     shutil.rmtree(folder, ignore_errors=True)
     partial.replace(folder)
 
@@ -151,6 +158,7 @@ def _keep_best(folder: Path, facts: list[dict[str, Any]], keep: str) -> None:
     ]
     best = max(there, key=lambda fact: (fact["collapse"] is None, fact["validation_f1_micro"]), default=None)
     if best is not None and best["id"] != before:
+        keep_words(folder / "model", models / f"seed-{best['seed']}")
         shutil.rmtree(folder / "model", ignore_errors=True)
         (models / f"seed-{best['seed']}").replace(folder / "model")
         write_json(chosen, best["id"])

@@ -28,6 +28,7 @@ class TrainedTagger:
 
     model: TokenTagger
     facts: dict[str, Any]
+    epochs: float
 
 
 class TaggingSystem:
@@ -169,7 +170,7 @@ class TaggingSystem:
         }
         plain = merged(model) if self.model.lora_rank else tagger
         plain._tokenizer = tokenizer
-        return TrainedTagger(plain, facts)
+        return TrainedTagger(plain, facts, float(trainer.state.epoch))
 
     def _sampled(self, sentences: Any, rows: np.ndarray, seed: int) -> tuple[Any, dict[str, Any]]:
         """Return the training sentences after down-sampling, and their numbers."""

@@ -116,6 +116,25 @@ def checkpoint(make_model, training, tmp_path):
     return folder
 
 
+@pytest.fixture(scope="session")
+def make_tagger(make_encoder):
+    """Return a function that saves a tiny untrained tagger of drugs and signs, whose scores differ between words."""
+
+    def make(folder):
+        import torch
+
+        from modeling.tagger import TokenTagger
+
+        torch.manual_seed(0)
+        tagger = TokenTagger.from_encoder(make_encoder("bert"), ["Drug", "Sign"], scheme="BIOES")
+        torch.nn.init.normal_(tagger.classifier.weight)
+        tagger.save_pretrained(folder)
+        tagger.tokenizer().save_pretrained(folder)
+        return folder
+
+    return make
+
+
 @pytest.fixture
 def write_classification(tmp_path):
     """Return a function that writes results as classify.py does."""

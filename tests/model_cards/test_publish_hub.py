@@ -322,16 +322,19 @@ def test_a_push_killed_half_way_leaves_main_and_is_completed(hub, publication, s
 
 
 ROUND_TRIP = """
-import sys
+import json, sys
 sys.path.insert(0, sys.argv.pop())
 import publish
-encoder, encoder_folder, classifier, classifier_folder = sys.argv[1:]
+encoder, encoder_folder, classifier, classifier_folder, tagger, tagger_folder, corpus = sys.argv[1:]
 publish.main([encoder_folder, "--repo_id", encoder, "--without_corpus", "--tag", "v1"])
 publish.main([classifier_folder, "--repo_id", classifier, "--without_corpus", "--commit-message", "First"])
+publish.main([tagger_folder, "--repo_id", tagger, "--corpus", corpus])
 import numpy as np
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 from sentence_transformers import SentenceTransformer
+from transformers import AutoModelForTokenClassification
 from modeling.note_classifier import NoteClassifier
+from modeling.tagger import TokenTagger
 from model_cards.loader_check import PROBES
 AutoTokenizer.from_pretrained(encoder, revision="v1")
 AutoModelForMaskedLM.from_pretrained(encoder)
@@ -341,23 +344,47 @@ np.savez(
     weights=AutoModel.from_pretrained(encoder, revision="v1").embeddings.word_embeddings.weight.detach().numpy(),
     probabilities=NoteClassifier.from_pretrained(classifier).predict(PROBES),
 )
+for loader in (TokenTagger, AutoModelForTokenClassification):
+    found = loader.from_pretrained(tagger).predict(PROBES)
+    with open(f"{loader.__name__}.json", "w") as file:
+        json.dump([[[one.label, one.start, one.end, one.probability] for one in entities] for entities in found], file)
 """
 
 
-def test_round_trip_through_every_loader(hub, hub_environment, publication, checkpoint, make_model, tmp_path):
+def test_round_trip_through_every_loader(
+    hub, hub_environment, publication, checkpoint, make_model, make_tagger, tmp_path
+):
+    from model_cards.render import write_card
     from modeling.note_classifier import NoteClassifier
+    from modeling.tagger import TokenTagger
 
     model = NoteClassifier.from_encoder(checkpoint, ["absent", "present"])
     folder = tmp_path / "classifier"
     model.save_pretrained(folder)
     model._own_tokenizer().save_pretrained(folder)
     (folder / "README.md").write_text("---\nlicense: other\n---\n# A classifier\n")
-    places = [REPO, checkpoint, "clinic/classifier", folder, SCRIPTS]
+    tagger_folder, annotated = make_tagger(tmp_path / "tagger"), tmp_path / "annotated"
+    write_card(tagger_folder)
+    annotated.mkdir()
+    (annotated / "a.txt").write_text("Severe chest pain and a mild cough.\n")
+    (annotated / "a.ann").write_text("T1\tSign 7 17\tchest pain\n")
+    places = [REPO, checkpoint, "clinic/classifier", folder, "clinic/tagger", tagger_folder, annotated, SCRIPTS]
     command = [sys.executable, "-c", ROUND_TRIP, *map(str, places)]
     done = subprocess.run(command, env=hub_environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "loaders agree: SentenceTransformer, AutoModel, AutoModelForMaskedLM\n" in done.stdout
     assert "loaders agree: NoteClassifier, AutoModelForSequenceClassification\n" in done.stdout
+    assert "loaders agree: TokenTagger, AutoModelForTokenClassification\n" in done.stdout
+    assert "published: clinic/tagger at" in done.stdout
+    tagger = TokenTagger.from_pretrained(tagger_folder)
+    expected = [
+        [(one.label, one.start, one.end, pytest.approx(one.probability, abs=1e-5)) for one in entities]
+        for entities in tagger.predict(_probes())
+    ]
+    assert sum(map(len, expected)) > 5
+    for name in ("TokenTagger", "AutoModelForTokenClassification"):
+        found = json.loads((tmp_path / f"{name}.json").read_text())
+        assert [[tuple(one) for one in entities] for entities in found] == expected
     assert "published: clinic/classifier at" in done.stdout and TOKEN not in done.stdout + done.stderr
     assert holds(hub, publication) and hub.repositories["clinic/classifier"].private
     back = np.load(tmp_path / "out.npz")

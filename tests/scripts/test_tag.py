@@ -1,11 +1,14 @@
 """tag.py as a user runs it: train, evaluate, predict, compare; resumption; one clear line for each fault."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
+from huggingface_hub import metadata_load
 
+import make_card
 import tag
 import tag_study
 from corpora.brat import read_brat, write_brat
@@ -107,6 +110,32 @@ def test_the_best_model_is_kept_and_scores_as_in_the_table(studied, data, tmp_pa
     assert f"{scores['f1_micro']:.3f}" in capsys.readouterr().out
 
 
+def test_the_kept_model_has_a_card_with_the_numbers_of_the_table(studied, encoder):
+    card = (studied / "model" / "README.md").read_text().replace("\N{NO-BREAK SPACE}", " ")
+    row = next(line for line in (studied / "table.md").read_text().splitlines() if line.startswith("| crf |"))
+    scores = re.findall(r"\d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", row.replace("*", ""))
+    assert len(scores) == 3 and f"| **crf** | 2 | {scores[0]} | {scores[1]} |" in card
+    chosen = json.loads((studied / "model_cell.json").read_text())
+    cell = next(cell for cell in results_of(studied)["cells"] if cell["id"] == chosen)
+    made = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", card, re.MULTILINE))
+    assert made["Strict micro-F1 of these weights, test"] == f"{cell['metrics']['f1_micro']:.3f}"
+    assert made["Strict micro-F1, validation"].startswith(f"{cell['validation_f1_micro']:.3f} after ")
+    assert made["Seed"] == str(cell["seed"]) and made["Started from"] == encoder.name
+    assert made["Optimizer steps"] == "40" and made["Trained parameters"] == f"{cell['trained_parameters']:,}"
+    assert made["Trained on"] == f"100 % of the sentences: {cell['training_sentences']}"
+    assert re.fullmatch(r"24, \d+ sentences, [\d,]+ words, \d+ entities", made["Training documents"])
+    assert "\n# crf\n" in card and "audit the encoder" in card and "SamBD" not in card
+    assert str(studied.parent) not in card and str(encoder.parent) not in card
+    metadata = metadata_load(studied / "model" / "README.md")
+    assert metadata["pipeline_tag"] == "token-classification"
+    value = metadata["model-index"][0]["results"][0]["metrics"][0]
+    assert value["name"] == "F1 (strict, micro, mean of 2 runs)" and f"{value['value']:.3f}" == scores[0].split()[0]
+    # What is not of the card alone is written anew by make_card.py.
+    make_card.main(words(studied / "model", "--results", studied, "--license", "other"))
+    again = (studied / "model" / "README.md").read_text().replace("\N{NO-BREAK SPACE}", " ")
+    assert again.replace("license: other\n", "", 1) == card
+
+
 def test_a_second_run_computes_nothing_anew(studied, data, encoder, monkeypatch):
     before = {file: file.read_bytes() for file in sorted(studied.rglob("*")) if file.is_file()}
     monkeypatch.setattr("tag_training.TaggingSystem.train", lambda *given: pytest.fail("a cell was trained again"))
@@ -138,6 +167,20 @@ def test_more_seeds_keep_the_better_model(studied, data, encoder, tmp_path):
     kept = next(cell for cell in cells if cell["id"] == chosen)
     assert kept["validation_f1_micro"] == best["validation_f1_micro"]
     assert TokenTagger.from_pretrained(folder / "model").config.use_crf
+
+
+def test_what_people_wrote_into_the_card_stays_with_a_better_model(studied, tmp_path):
+    folder, facts = tmp_path / "crf", results_of(studied)["cells"]
+    shutil.copytree(studied, folder)
+    card, marker = folder / "model" / "README.md", "<!-- notespace:keep summary -->\n"
+    card.write_text(card.read_text().replace(marker, f"{marker}Our words.\n"))
+    better = folder / "models" / "seed-7"
+    shutil.copytree(studied / "model", better)
+    (better / "README.md").unlink()
+    (better / "config.json").write_text((better / "config.json").read_text() + "\n")
+    tag_study._keep_best(folder, [*facts, {**facts[-1], "id": "100-7", "seed": 7, "validation_f1_micro": 2.0}], "best")
+    assert (folder / "model" / "config.json").read_bytes() != (studied / "model" / "config.json").read_bytes()
+    assert "Our words." in card.read_text() and not (folder / "models").exists()
 
 
 def test_predictions_in_three_formats_say_the_same(studied, data, tmp_path):
@@ -183,7 +226,8 @@ def test_systems_side_by_side(studied, data, encoder, tmp_path, capsys):
 
 @pytest.mark.parametrize("extra", [("--lora_rank", 4), ("--freeze", "all", "--scheme", "BIOES")])
 def test_ways_to_train_fewer_weights(data, encoder, tmp_path, extra):
-    train(data, encoder, tmp_path / "few", "--seeds", 1, "--quiet", *extra)
+    train(data, encoder, tmp_path / "few", "--seeds", 1, "--quiet", "--no_model_card", *extra)
+    assert not (tmp_path / "few" / "model" / "README.md").exists()
     (cell,) = results_of(tmp_path / "few")["cells"]
     model = TokenTagger.from_pretrained(tmp_path / "few" / "model")
     assert cell["trained_parameters"] < sum(parameter.numel() for parameter in model.parameters())
