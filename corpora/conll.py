@@ -171,7 +171,7 @@ class _Parser:
         if not self.columns:
             self._first(cells, row)
         if len(cells) != self.columns:
-            problem = f"{len(cells)} columns where the first word has {self.columns}"
+            problem = f"{len(cells)} column{'s' if len(cells) > 1 else ''} where the first word has {self.columns}"
             remedy = "give each word the same columns; the tag may be missing" if len(cells) < self.columns else None
             raise InputError(problem, file=self.file, row=row, remedy=remedy or "check the separators of this row")
         word = cells[self.token_place].strip(" ")

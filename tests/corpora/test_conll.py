@@ -127,8 +127,8 @@ def test_a_forced_scheme_is_kept_to(file):
     ("text", "row", "problem"),
     [
         ("secret\n", 1, "a word without a tag"),
-        ("a\tO\nsecret\n", 2, "1 columns where the first word has 2"),
-        ("a\tO\nsecret\t\n", 2, "1 columns where"),
+        ("a\tO\nsecret\n", 2, "1 column where the first word has 2"),
+        ("a\tO\nsecret\t\n", 2, "1 column where"),
         ("a\tO\nb\tsecret\tO\n", 2, "3 columns where"),
         ("a\tO\n\n\tO\n", 3, "a tag without a word"),
         ("a\tO\nb\tsecret\n", 2, "the tag is not O"),
