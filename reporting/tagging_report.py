@@ -103,8 +103,8 @@ def tagging_markdown(report: TaggingReport) -> str:
     gold = results.gold.sum()
     parts = [
         f"# Entities of {plain_text(results.corpus)}",
-        f"{len(results.labels):,} types; scored on {len(results.document_ids):,} documents of the "
-        f"{plain_text(results.split)} split with {gold:,} entities.",
+        f"{len(results.labels):,} type{'s' if len(results.labels) > 1 else ''}; scored on "
+        f"{len(results.document_ids):,} documents of the {plain_text(results.split)} split with {gold:,} entities.",
         f"## Systems, trained on {share} of the sentences",
         strict_table(largest_share(rows), report.comparisons, report.metric),
         _note(report),
