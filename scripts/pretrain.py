@@ -27,6 +27,7 @@ from pretrain_options import CardOptions, ModelOptions, NotesOptions, ObjectiveO
 from publication_options import PublicationOptions
 from run_folder import SUMMARY, check_settings, prepare_run_folder, remove_if_empty
 from run_summary import corpus_facts, run_summary, seconds_before, with_tokens
+from token_budget import steps_for_tokens
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -96,7 +97,10 @@ def parse_options(argv: list[str]) -> Options:
         [*LIGHT_OPTIONS, arguments, *([RowOptions] if objective == "mlm" else [])],
         description=" ".join(__doc__.split("\n\n")[0].split()),
     )
-    return Options(*parser.parse(argv))
+    options = Options(*parser.parse(argv))
+    if options.objective.train_tokens is not None and options.training.max_steps > 0:
+        raise InputError("--train_tokens and --max_steps both say when to stop", remedy="give one of them")
+    return options
 
 
 def metadata_names(training: Any) -> list[str]:
@@ -347,6 +351,9 @@ def train(options: Options, corpus: DatasetDict, folder: Path, started: float) -
     print_counts(counts)
     say(describe_size(model))
     trainer = build_trainer(options, model, tokenizer, datasets, head_untrained)
+    if options.objective.train_tokens is not None:
+        training.max_steps = steps_for_tokens(trainer, options.objective.train_tokens)
+        say(f"{options.objective.train_tokens:,} tokens are {training.max_steps:,} steps")
     categories = print_categories(trainer)
     if options.space.log_space:
         watch_space(trainer, corpus["validation"], options.space.log_space)

@@ -28,6 +28,17 @@ class ObjectiveOptions:
             "help": "Delete an earlier run in output_dir. Without it a run is resumed, or left as it is when done."
         },
     )
+    train_tokens: int | None = field(
+        default=None,
+        metadata={
+            "help": "Train until the encoder has read about so many tokens, in place of epochs or --max_steps: the "
+            "same for every objective, whatever it reads of a document."
+        },
+    )
+
+    def __post_init__(self) -> None:
+        if self.train_tokens is not None and self.train_tokens < 1:
+            raise ValueError("--train_tokens is below 1")
 
 
 @dataclass(kw_only=True)

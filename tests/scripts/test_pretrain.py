@@ -175,11 +175,26 @@ def faulty(base, notes_file, tmp_path):
     yield good | {"--output_dir": foreign}, "not of a run"
     yield good | {"--max_span_length": 63}, "window of 64; set it to 62 or less"
     yield good | {"--min_span_length": 300, "--max_span_length": 400}, "lower --min_span_length"
+    yield good | {"--train_tokens": 1_000}, "both say when to stop"
     yield good | {"--temperature": 0}, "temperature must be positive"
     yield good | {"--positive_strategy": "nearby"}, "nearby"
     yield good | {"--config_name": "roberta"}, "either --model_name_or_path"
     yield good | {"--lora_rank": 2, "--lora_target_modules": "nothing"}, "--lora_target_modules"
     yield good | {"": recipe}, "learning_rat'; the nearest is 'learning_rate'"
+
+
+@pytest.mark.parametrize("objective", ["mlm", "declutr", "note_category"])
+def test_a_run_of_so_many_tokens_reads_them(objective, base, notes_file, tmp_path):
+    pretrain.main(
+        options(
+            *("--objective", objective, "--model_name_or_path", base, "--train_file", notes_file),
+            *("--output_dir", tmp_path / "model", "--train_tokens", 20_000, "--include_num_input_tokens_seen"),
+            *("non_padding", "--use_cpu", "--disable_tqdm", "--per_device_train_batch_size", 4, "--save_strategy"),
+            *("no", "--no_model_card", *(SPANS if objective == "declutr" else ())),
+        )
+    )
+    summary = json.loads((tmp_path / "model" / "training_summary.json").read_text())
+    assert summary["tokens_read"] == pytest.approx(20_000, rel=0.1)
 
 
 def test_each_fault_is_an_input_error_and_leaves_nothing(base, notes_file, tmp_path, monkeypatch):
