@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from space_measures import Space
 
 RESULTS, MARK = "results.json", "analysis.json"
+OPTIONS = (SpaceOptions, MeasureOptions, EncoderOptions, ReadingOptions)
 WRITTEN = ("models", "coordinates", "embeddings", "figures")  # folders that --restart deletes
 SCHEMA_VERSION = 1
 
@@ -201,7 +202,7 @@ class Analysis:
 def main(argv: list[str] | None = None) -> None:
     """Analyse as the command line says."""
     options, measuring, encoding, reading = RecipeParser(
-        [SpaceOptions, MeasureOptions, EncoderOptions, ReadingOptions],
+        OPTIONS,
         description=" ".join(__doc__.split("\n\n")[0].split()),
     ).parse(argv)
     sources = read_sources(options.spaces)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from corpora.label_tasks import ClassificationTask
 
+OPTIONS = (ProtocolOptions, LabelOptions, TrainingOptions, ReadingOptions)
 SPLITS = ("train", "validation", "test")
 
 
@@ -235,7 +236,7 @@ def digests(models: dict[str, str]) -> dict[str, str]:
 def main(argv: list[str] | None = None) -> None:
     """Run the study."""
     protocol, labels, training, reading = RecipeParser(
-        [ProtocolOptions, LabelOptions, TrainingOptions, ReadingOptions],
+        OPTIONS,
         description=" ".join(__doc__.split("\n\n")[0].split()),
     ).parse(argv)
     models = named_paths(protocol.models, "--models")

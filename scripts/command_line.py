@@ -15,7 +15,7 @@ import os
 import re
 import sys
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -185,9 +185,28 @@ class RecipeParser:
                     word = name + equals + value
             yield word
 
+    def build(self, values: Mapping[str, Any], file: Path) -> tuple[Any, ...]:
+        """Return the dataclasses that a mapping of option names to values gives, as `parse` does for a recipe.
+
+        Args:
+            values: As a recipe holds them.
+            file: Where they come from, for messages.
+
+        Raises:
+            InputError: An unknown or missing option, or a value that is not of its type or not allowed.
+        """
+        converted = self._converted(values, file, partial=False)
+        missing = [field.name for field, _ in self._fields() if field.name not in values and not _has_default(field)]
+        if missing:
+            raise InputError(f"missing {', '.join(missing)}", file=file)
+        return tuple(self._build(cls, converted) for cls in self.dataclass_types)
+
     def _read_recipe(self, file: Path, partial: bool) -> dict[str, Any]:
+        return self._converted(read_yaml(file), file, partial)
+
+    def _converted(self, recipe: Mapping[str, Any], file: Path, partial: bool) -> dict[str, Any]:
         values = {}
-        for name, value in read_yaml(file).items():
+        for name, value in recipe.items():
             if name not in self.hints:
                 if partial:
                     continue

@@ -15,6 +15,15 @@ def write_json(path: Path, value: Any) -> None:
     partial.replace(path)
 
 
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return the mapping in a JSON file; None where there is no file, or only a part of one."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None

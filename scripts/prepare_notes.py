@@ -64,10 +64,13 @@ class NoteArguments:
     quiet: bool = field(default=False, metadata={"help": "no progress bars and no tables"})
 
 
+OPTIONS = (NoteArguments, ReadingOptions, CleaningOptions, DuplicateOptions, SplitOptions, CanaryOptions)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Prepare notes as the command line says, print the report and return."""
     notes, reading, cleaning, duplicates, splits, canaries = RecipeParser(
-        [NoteArguments, ReadingOptions, CleaningOptions, DuplicateOptions, SplitOptions, CanaryOptions],
+        OPTIONS,
         description=__doc__,
     ).parse(argv)
     columns = preset_columns(

@@ -90,17 +90,19 @@ def parse_options(argv: list[str]) -> Options:
         if words == argv:
             raise
         objective = "declutr"  # what --help shows without an objective
-    from trainers import DeclutrArguments, MlmArguments, NoteCategoryArguments
-
-    arguments = {"mlm": MlmArguments, "declutr": DeclutrArguments, "note_category": NoteCategoryArguments}[objective]
-    parser = RecipeParser(
-        [*LIGHT_OPTIONS, arguments, *([RowOptions] if objective == "mlm" else [])],
-        description=" ".join(__doc__.split("\n\n")[0].split()),
-    )
+    parser = RecipeParser(option_types(objective), description=" ".join(__doc__.split("\n\n")[0].split()))
     options = Options(*parser.parse(argv))
     if options.objective.train_tokens is not None and options.training.max_steps > 0:
         raise InputError("--train_tokens and --max_steps both say when to stop", remedy="give one of them")
     return options
+
+
+def option_types(objective: str) -> tuple[type, ...]:
+    """Return the dataclasses of all options of an objective."""
+    from trainers import DeclutrArguments, MlmArguments, NoteCategoryArguments
+
+    arguments = {"mlm": MlmArguments, "declutr": DeclutrArguments, "note_category": NoteCategoryArguments}[objective]
+    return (*LIGHT_OPTIONS, arguments, *((RowOptions,) if objective == "mlm" else ()))
 
 
 def metadata_names(training: Any) -> list[str]:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from json_files import read_json
 from modeling.checkpoint_folder import HUB_ID
 from pretrain_options import ModelOptions
 from run_folder import SUMMARY
@@ -174,9 +175,4 @@ def seconds_before(checkpoint: Path | None) -> float:
 
 
 def _read_summary(folder: Path) -> dict[str, Any]:
-    """Return the summary in a folder; empty where there is none, or only its beginning."""
-    try:
-        content = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return read_json(folder / SUMMARY) or {}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from modeling.tagger import TokenTagger
     from tag_training import TaggingSystem
 
+OPTIONS = (AnnotatedFiles, TaggerOptions, TaggerTraining, ModelOptions, CardOptions, TaggingReadingOptions)
 RESULTS, SETTINGS, REPORT, CHOSEN = "results.json", "settings.json", "corpus.json", "model_cell.json"
 SCHEMA_VERSION = 1
 # These change which cells there are, or nothing, but not what a cell gives.
@@ -34,7 +35,7 @@ FREE = (*FREE, "keep_models", "eval_batch_size", "system")
 def train(argv: list[str]) -> None:
     """Train and score taggers as the command line says."""
     files, tagger, training, model, card, reading = RecipeParser(
-        [AnnotatedFiles, TaggerOptions, TaggerTraining, ModelOptions, CardOptions, TaggingReadingOptions],
+        OPTIONS,
         description="Train taggers of words over seeds and shares of the training sentences, and score them.",
         prog="tag.py train",
     ).parse(argv)

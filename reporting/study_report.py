@@ -1,0 +1,230 @@
+"""The report of a study: one page, its tables as Markdown and LaTeX, and everything as JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from reporting.classification_results import load_results
+from reporting.printed_table import PrintedTable, bold_parts
+from reporting.report_folder import write_report_files
+from reporting.space_results import SpaceResults, load_space_results
+from reporting.study_claims import ClaimResult, judge_claims
+from reporting.study_gains import Evaluation, gains_over_base, make_evaluation
+from reporting.study_results import StudyResults
+from reporting.study_tables import (
+    claims_table,
+    corpora_table,
+    evaluation_table,
+    file_table,
+    findings_table,
+    gains_table,
+    models_table,
+    spaces_table,
+)
+
+PAGE, MARKDOWN, LATEX, VALUES = "report.html", "tables.md", "tables.tex", "report.json"
+TEMPLATES = Path(__file__).parent / "templates"
+LATEX_HEAD = "% Needs \\usepackage{booktabs} and \\usepackage{amssymb}.\n\n"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An SVG to show.
+
+    Args:
+        file: Where it is.
+        caption: What it shows.
+    """
+
+    file: Path
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report.
+
+    Args:
+        title: Its heading.
+        tables: In their order.
+        figures: In their order.
+        links: Title and path, relative to the page, of further pages.
+    """
+
+    title: str
+    tables: Sequence[PrintedTable]
+    figures: Sequence[Figure] = ()
+    links: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class StudyReport:
+    """All that is shown of a study."""
+
+    study: StudyResults
+    evaluations: Sequence[Evaluation]
+    claims: Sequence[ClaimResult]
+    sections: Sequence[Section]
+
+
+def make_study_report(study: StudyResults, seed: int = 0) -> StudyReport:
+    """Read the results of a study and lay them out.
+
+    Args:
+        study: The study; steps that are not finished are left out.
+        seed: Of all draws.
+
+    Raises:
+        InputError: A result is damaged.
+    """
+    evaluations = [
+        make_evaluation(*step.name.split("/")[1:], load_results(step.folder), seed)
+        for step in study.finished("classify")
+    ]
+    spaces = [
+        (step.name.split("/")[1], step.folder, load_space_results(step.folder)) for step in study.finished("space")
+    ]
+    claims = judge_claims(study, evaluations, [(corpus, space) for corpus, _, space in spaces])
+    sections = [
+        Section("What holds of the main study", [claims_table(claims), findings_table(claims)]),
+        Section("Models and corpora", [models_table(study), corpora_table(study)]),
+        *_classification_sections(study, evaluations),
+        *_space_sections(study, spaces),
+        *_correlation_section(study),
+        *_tagging_sections(study),
+    ]
+    return StudyReport(study, evaluations, claims, sections)
+
+
+def write_study_report(report: StudyReport, folder: Path) -> list[Path]:
+    """Write page, tables and values into a folder, all or none.
+
+    Tables hold no times, so that two runs of a study give the same; times are on the page.
+
+    Returns:
+        The files.
+    """
+
+    def write(partial: Path) -> None:
+        tables = [table for section in report.sections for table in section.tables]
+        markdown = [
+            f"## {section.title}\n\n" + "\n".join(table.markdown() for table in section.tables)
+            for section in report.sections
+        ]
+        (partial / MARKDOWN).write_text("# Study\n\n" + "\n".join(markdown), encoding="utf-8")
+        (partial / LATEX).write_text(LATEX_HEAD + "\n".join(table.latex() for table in tables), encoding="utf-8")
+        content = json.dumps(report_values(report), indent=2, ensure_ascii=False) + "\n"
+        (partial / VALUES).write_text(content, encoding="utf-8")
+        (partial / PAGE).write_text(study_page(report), encoding="utf-8")
+
+    return write_report_files(folder, write, ())
+
+
+def study_page(report: StudyReport) -> str:
+    """Return the page as HTML: no script, nothing from elsewhere, names as text and never as markup."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"bold_parts": bold_parts, "data_uri": _data_uri, "minutes": _minutes}
+    done = [step for step in report.study.steps if step.seconds is not None and step.name != "report"]
+    missing = [step.name for step in report.study.steps if step.seconds is None and step.name != "report"]
+    return environment.get_template("study_page.html").render(
+        sections=report.sections,
+        steps=done,
+        missing=missing,
+        total=sum(step.seconds for step in done),
+        style=(TEMPLATES / "study_page.css").read_text(encoding="utf-8"),
+    )
+
+
+def report_values(report: StudyReport) -> dict[str, Any]:
+    """Return claims and gains as plain values."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "study_report",
+        "claims": [
+            {"claim": claim.claim, "verdict": claim.verdict, "findings": [asdict(one) for one in claim.findings]}
+            for claim in report.claims
+        ],
+        "gains_over_base": [
+            {"corpus": one.corpus, "label": one.label, "evaluation": one.group, **asdict(found)}
+            for one in report.evaluations
+            for found in gains_over_base(one)
+        ],
+    }
+
+
+def _classification_sections(study: StudyResults, evaluations: Sequence[Evaluation]) -> list[Section]:
+    sections = []
+    folders = {step.name: step.folder for step in study.steps}
+    for task in dict.fromkeys(one.task for one in evaluations):
+        members = [one for one in evaluations if one.task == task]
+        tables = [table for one in members for table in (evaluation_table(one), gains_table(one)) if table is not None]
+        figures = [
+            Figure(file, f"{task}, {one.group.replace('_', ' ')}: {caption}")
+            for one in members
+            for name, caption in (("few_shot_curves", "few labels to all"), ("frozen_depth", "frozen depth"))
+            if (file := folders[f"classify/{one.corpus}/{one.label}/{one.group}"] / f"{name}.svg").is_file()
+        ]
+        sections.append(Section(f"Classification of {task}", tables, figures))
+    return sections
+
+
+def _space_sections(study: StudyResults, spaces: Sequence[tuple[str, Path, SpaceResults]]) -> list[Section]:
+    sections = []
+    for corpus, folder, space in spaces:
+        figures = [
+            Figure(file, caption)
+            for name, caption in (
+                ("uniformity_category_alignment", "uniformity and alignment within categories"),
+                ("map_tsne", "t-SNE maps"),
+            )
+            if (file := folder / "figures" / f"{name}.svg").is_file()
+        ]
+        title = f"Embedding spaces: {corpus}, {space.label_column}"
+        page = f"../{(folder / 'page.html').relative_to(study.folder).as_posix()}"
+        sections.append(Section(title, [spaces_table(corpus, space)], figures, [("All measures and maps", page)]))
+    return sections
+
+
+def _correlation_section(study: StudyResults) -> list[Section]:
+    (step,) = study.finished("correlate") or [None]
+    if step is None:
+        return []
+    caption = "Rank correlation of measures of the space with macro-F1"
+    table = file_table("correlations", caption, step.folder / "table.md")
+    figures = [Figure(file, caption) for file in sorted(step.folder.glob("*.svg"))]
+    return [Section("Which measures tell how well a model classifies", [table] if table else [], figures)]
+
+
+def _tagging_sections(study: StudyResults) -> list[Section]:
+    steps = study.finished("tag")
+    tables = []
+    for task in dict.fromkeys(step.name.split("/")[1] for step in steps):
+        members = {step.name.split("/")[2]: step for step in steps if step.name.split("/")[1] == task}
+        step = members.get("compared") or next(iter(members.values()))
+        table = file_table(f"entities-{task}", f"{task}: entities, strict spans", step.folder / "table.md")
+        tables += [table] if table is not None else []
+    return [Section("Entities", tables)] if tables else []
+
+
+def _data_uri(file: Path) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(file.read_bytes()).decode("ascii")
+
+
+def _minutes(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5_400
+        else f"{seconds / 3_600:.1f} h"
+    )

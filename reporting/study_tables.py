@@ -1,0 +1,156 @@
+"""The tables of a study's report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reporting.comparisons import compare_with_reference, default_reference
+from reporting.printed_table import PrintedTable, read_tables
+from reporting.result_rows import shots_of, systems_of
+from reporting.space_results import SpaceResults
+from reporting.space_tables import space_table, verdict_rule
+from reporting.study_claims import ClaimResult
+from reporting.study_gains import RESAMPLES, Evaluation, gains_over_base
+from reporting.study_results import StudyResults
+from reporting.system_names import system_names
+from reporting.tables import ABOVE, BELOW, MISSING, shots_name, systems_table
+
+ROLES = {
+    "base": "where all start from",
+    "mlm": "MLM",
+    "declutr": "DeCLUTR",
+    "mlm_declutr": "MLM, then DeCLUTR",
+    "category": "MLM and note category",
+    "declutr_category": "DeCLUTR and note category",
+    "other": "several objectives",
+}
+
+
+def corpora_table(study: StudyResults) -> PrintedTable:
+    """Return what preparation left of each corpus."""
+    lines = [["Corpus", "Read", "Kept", "Train", "Validation", "Test", "Words", "Near duplicates"]]
+    for name, report in study.corpora.items():
+        splits = report.get("splits") or {}
+        counts = [_count((splits.get(split) or {}).get("documents")) for split in ("train", "validation", "test")]
+        near = (report.get("near_duplicates") or {}).get("documents")
+        kept = (_count(report.get(key)) for key in ("documents_read", "documents_kept"))
+        words = sum(split.get("words") or 0 for split in splits.values())
+        lines.append([name, *kept, *counts, _count(words), _count(near)])
+    return PrintedTable("corpora", "Documents of each corpus", lines)
+
+
+def models_table(study: StudyResults) -> PrintedTable:
+    """Return how each model was trained, and what the audit says of it."""
+    lines = [["Model", "Corpus", "Objective", "Tokens read", "Steps", "Validation loss", "Privacy audit"]]
+    for model in study.models:
+        summary = model.summary
+        loss = (summary.get("metrics") or {}).get("eval_loss")
+        lines.append(
+            [
+                model.name,
+                model.corpus or ("all" if summary else MISSING),
+                ROLES[model.role] if model.corpus else "MLM from scratch" if summary else "given",
+                _count(model.tokens),
+                _count(summary.get("steps")),
+                MISSING if loss is None else f"{loss:.3f}",
+                MISSING if model.audit is None else str(model.audit.get("verdict", MISSING)),
+            ]
+        )
+    note = "Tokens of all stages; losses of different objectives cannot be compared."
+    return PrintedTable("models", "Models, and what their training read", lines, note)
+
+
+def evaluation_table(evaluation: Evaluation) -> PrintedTable:
+    """Return macro-F1 of every system of a classification."""
+    systems = systems_of(evaluation.results.cells)
+    reference = default_reference(systems)
+    comparisons = compare_with_reference(evaluation.rows, reference)
+    names = system_names(systems)
+    (lines,) = read_tables(systems_table(evaluation.rows, names, comparisons, evaluation.label))
+    note = (
+        "Macro-F1 [95 % interval over test documents and seeds]; best of a column in bold; "
+        f"{ABOVE} {BELOW} above or below {names[reference]} after Holm's correction for {len(comparisons):,} "
+        "comparisons."
+    )
+    caption = f"{evaluation.task}: {evaluation.group.replace('_', ' ')}"
+    return PrintedTable(f"classify-{_name(evaluation)}", caption, lines, note)
+
+
+def gains_table(evaluation: Evaluation) -> PrintedTable | None:
+    """Return what each adaptation adds to the base that is used in the same way; None where nothing can be compared."""
+    gains = gains_over_base(evaluation)
+    if not gains:
+        return None
+    names = system_names(systems_of(evaluation.results.cells))
+    sizes = [size for size in shots_of(evaluation.rows) if any(one.shots == size for one in gains)]
+    lines = [["Gain over base", *map(shots_name, sizes)]]
+    for system in dict.fromkeys(one.system for one in gains):
+        found = {one.shots: one for one in gains if one.system == system}
+        cells = []
+        for size in sizes:
+            one = found.get(size)
+            mark = "" if one is None or not one.significant else ABOVE if one.difference > 0 else BELOW
+            cells.append(MISSING if one is None else f"{difference_text(one.difference, one.interval)} {mark}".rstrip())
+        lines.append([names[system], *cells])
+    note = (
+        "Difference of macro-F1 to the base model that is read and classified in the same way [95 % interval]; "
+        f"{ABOVE} {BELOW} where it stands after Holm's correction for {len(gains):,} comparisons (paired bootstrap, "
+        f"{RESAMPLES:,} resamples)."
+    )
+    caption = f"{evaluation.task}: what adaptation adds, {evaluation.group.replace('_', ' ')}"
+    return PrintedTable(f"gains-{_name(evaluation)}", caption, lines, note)
+
+
+def spaces_table(corpus: str, space: SpaceResults) -> PrintedTable:
+    """Return the measures of the embedding spaces of a corpus."""
+    tables = read_tables(space_table(space))
+    lines = [line for number, table in enumerate(tables) for line in table[bool(number) :]]
+    lines = [line for line in lines if any(line[1:])]
+    return PrintedTable(
+        f"space-{corpus}-{space.label_column}",
+        f"{corpus}, {space.label_column}: embedding space",
+        lines,
+        verdict_rule(space),
+    )
+
+
+def file_table(name: str, caption: str, file: Path) -> PrintedTable | None:
+    """Return the first table of a report in Markdown; None where the file is not there or has none."""
+    tables = read_tables(file.read_text(encoding="utf-8")) if file.is_file() else []
+    return PrintedTable(name, caption, tables[0]) if tables else None
+
+
+def claims_table(claims: Sequence[ClaimResult]) -> PrintedTable:
+    """Return the claims of the main study and whether they hold."""
+    lines = [["Claim", "Verdict", "Tasks", "For", "Against", "Undecided"]]
+    for claim in claims:
+        signs = [finding.sign for finding in claim.findings]
+        counts = [str(len(signs)), *(str(signs.count(sign)) for sign in (1, -1, 0))]
+        lines.append([claim.claim, f"**{claim.verdict}**", *counts])
+    return PrintedTable("claims", "Claims of the main study on this study's tasks", lines)
+
+
+def findings_table(claims: Sequence[ClaimResult]) -> PrintedTable:
+    """Return the comparison behind each verdict."""
+    lines = [["Claim", "Task", "Compared", "Difference"]]
+    lines += [
+        [claim.claim, finding.task, finding.what, difference_text(finding.difference, finding.interval)]
+        for claim in claims
+        for finding in claim.findings
+    ]
+    note = "Positive on the claimed side [95 % interval]; not corrected for their number."
+    return PrintedTable("findings", "What the verdicts rest on", lines, note)
+
+
+def difference_text(difference: float, interval: tuple[float, float]) -> str:
+    """Return a signed difference with its interval."""
+    return f"{difference:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}]"
+
+
+def _name(evaluation: Evaluation) -> str:
+    return f"{evaluation.corpus}-{evaluation.label}-{evaluation.group}"
+
+
+def _count(number: int | None) -> str:
+    return MISSING if number is None else f"{number:,}"

@@ -1,0 +1,136 @@
+"""A whole study from notes to report: adapted models, classified with, analysed, audited, in tables and one page.
+
+    python scripts/run_study.py recipes/study_demo.yaml --output_dir STUDY
+
+A recipe names corpora, a base model, ways to adapt it at equal numbers of tokens, and evaluations; each becomes steps,
+and each step one call of another script with a recipe of its own under STUDY/steps. Run the same command again after an
+interruption: finished steps are skipped, and the one at work goes on where it stopped. A step that fails stops only
+those that need it.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from command_line import RecipeParser, run
+from corpora.errors import InputError
+from json_files import write_json
+from study_options import check_options
+from study_plan import Step, manifest, plan
+from study_recipe import read_study
+from study_runner import StudyFolder, chosen_steps, end_with_sigterm, with_dependents, with_needs
+from study_time import TimeTable, minutes
+
+MANIFEST = "study.json"
+
+
+@dataclass(kw_only=True)
+class StudyOptions:
+    """Which study, and what of it."""
+
+    _argument_group_name = "Study"
+
+    study: str = field(metadata={"help": "Recipe of the study; also without its name, as the first word."})
+    output_dir: str = field(metadata={"help": "Folder for everything that the study makes."})
+    inputs: list[str] = field(
+        default_factory=list,
+        metadata={"help": "CORPUS=FILE: notes of a corpus of the recipe; several times for several files."},
+    )
+    base: str | None = field(
+        default=None, metadata={"help": "Checkpoint folder or Hub id to start from, in place of the recipe's."}
+    )
+    only: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Run these steps and what they need: names, their beginnings (adapt/demo) or patterns (*/demo/*)."
+        },
+    )
+    redo: list[str] = field(
+        default_factory=list, metadata={"help": "Delete the results of these steps, and of all that need them, first."}
+    )
+    dry_run: bool = field(default=False, metadata={"help": "Print the steps with their estimated times and stop."})
+    launcher: str | None = field(
+        default=None,
+        metadata={"help": "What training is started with: 'accelerate launch --config_file FILE'; Python by default."},
+    )
+
+
+def main(argv: list[str]) -> int:
+    """Run the study, or print its plan."""
+    # The recipe of a study is no recipe of options.
+    words = ["--study", *argv] if argv and not argv[0].startswith("-") else argv
+    (options,) = RecipeParser([StudyOptions], description=" ".join(__doc__.split("\n\n")[0].split())).parse(words)
+    output = Path(options.output_dir)
+    if output.exists() and not output.is_dir():
+        raise InputError("the output is a file, not a folder", file=output, remedy="choose another --output_dir")
+    study = read_study(options.study, _inputs(options.inputs), options.base)
+    steps = plan(study, output)
+    check_options(steps, output, options.study)
+    folder = StudyFolder(output, steps)
+    wanted = with_needs(chosen_steps(steps, options.only, "--only"), steps) if options.only else steps
+    redone = with_dependents(chosen_steps(steps, options.redo, "--redo"), steps)
+    table = TimeTable(folder, wanted)
+    if options.dry_run:
+        print(table.plan([step.name for step in redone]))
+        return 0
+    end_with_sigterm()
+    with folder.locked() as lock:
+        for step in redone:
+            folder.forget(step)
+        folder.check_settings(wanted)
+        write_json(output / MANIFEST, manifest(study, steps, output))
+        return _run(folder, wanted, table, shlex.split(options.launcher or ""), lock)
+
+
+def _run(folder: StudyFolder, steps: list[Step], table: TimeTable, launcher: list[str], lock: IO[str]) -> int:
+    begun, failed = time.monotonic(), {}
+    for number, step in enumerate(steps, start=1):
+        place = f"[{number}/{len(steps)}] {step.name}"
+        missing = [name for name in step.needs if name in failed]
+        if folder.is_finished(step):
+            print(f"{place}: finished before", flush=True)
+            continue
+        if missing and not step.takes_what_is_there:
+            failed[step.name] = f"left out, for it needs {missing[0]}"
+            print(f"{place}: {failed[step.name]}", flush=True)
+            continue
+        print(
+            f"{place}: about {minutes(table.estimate(step))}; about {minutes(table.left(steps[number - 1 :]))} left",
+            flush=True,
+        )
+        started = time.monotonic()
+        if folder.run(step, launcher, lock) == 0:
+            print(f"    done in {minutes(time.monotonic() - started)}", flush=True)
+            table.learn(step)
+        else:
+            failed[step.name] = folder.fault(step)
+            print(f"    FAILED: {failed[step.name]}", flush=True)
+    report = next((step for step in steps if step.takes_what_is_there and step.made.exists()), None)
+    print(
+        f"\n{len(steps) - len(failed)} of {len(steps)} steps are finished, this time in "
+        f"{minutes(time.monotonic() - begun)}."
+    )
+    if report is not None:
+        print(f"The report: {report.made}")
+    for name, why in failed.items():
+        print(f"{Path(sys.argv[0]).name}: step {name}: {why}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _inputs(entries: list[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        name, equals, file = entry.partition("=")
+        if not (name and equals and file):
+            raise InputError(f"--inputs {entry} is not of the form CORPUS=FILE")
+        found.setdefault(name, []).append(file)
+    return found
+
+
+if __name__ == "__main__":
+    run(main)

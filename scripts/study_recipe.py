@@ -1,0 +1,267 @@
+"""What a study is made of, read from a recipe of run_study.py and checked."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from command_line import read_yaml
+from corpora.errors import InputError
+
+DEFAULT_CORPUS_BUDGET = 1_000_000
+PREPARED = "preparation.json"  # a folder that holds it is a prepared corpus
+# The key of a group whose options every other entry of the group gets.
+SHARED = "all"
+# Names become those of files and folders.
+NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]*")
+SECTIONS = ("corpora", "base", "adapt", "classify", "space", "correlate", "tag", "audit", "card")
+KEYS = ("seed", "token_budget", "cross", *SECTIONS)
+
+
+@dataclass(frozen=True)
+class StudyCorpus:
+    """A corpus of documents.
+
+    Args:
+        name: Its name.
+        prepare: Options of prepare_notes.py.
+        demo: Options of make_demo_notes.py where the notes are made up; else None.
+        prepared: A folder of prepare_notes.py that is used as it is; else None.
+        adapt: Whether models are adapted on it; otherwise those of the first corpus with some are evaluated on it.
+        labels: Columns that are predicted and whose categories the space is measured by.
+        classify: Options of classify.py for this corpus alone.
+    """
+
+    name: str
+    prepare: Mapping[str, Any]
+    demo: Mapping[str, Any] | None
+    prepared: str | None
+    adapt: bool
+    labels: tuple[str, ...]
+    classify: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """One way to adapt the base model.
+
+    Args:
+        name: Its name.
+        stages: Options of pretrain.py, one mapping for each stage; a stage starts from the model before it.
+        tokens: What the encoder reads in all stages together.
+    """
+
+    name: str
+    stages: tuple[Mapping[str, Any], ...]
+    tokens: int
+
+
+@dataclass(frozen=True)
+class TaggingTask:
+    """A corpus of annotated text.
+
+    Args:
+        name: Its name.
+        demo: Options of make_demo_notes.py where it is made up; else None.
+        models: Which encoders: `base`, or names of adaptations.
+        options: Of tag.py train.
+    """
+
+    name: str
+    demo: Mapping[str, Any] | None
+    models: tuple[str, ...]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study.
+
+    Args:
+        seed: Of everything that is drawn, where options say nothing else.
+        corpora: Corpora of documents.
+        base: Checkpoint folder or Hub id that adaptation starts from; None when it is trained first.
+        base_training: Options of pretrain.py for a base trained on the training documents of all corpora.
+        adaptations: Ways to adapt.
+        cross: Whether models are classified with on the corpora that they were not adapted on, too.
+        classify: Options of classify.py by the name of the evaluation.
+        space: Options of analyse_embeddings.py; None to leave it out.
+        correlate: Options of correlate_metrics.py; None to leave it out.
+        tagging: Corpora of annotated text.
+        audit: Options of audit_privacy.py; None to leave it out.
+        card: Options of make_card.py; None to leave cards as training wrote them.
+    """
+
+    seed: int
+    corpora: tuple[StudyCorpus, ...]
+    base: str | None
+    base_training: Mapping[str, Any] | None
+    adaptations: tuple[Adaptation, ...]
+    cross: bool
+    classify: Mapping[str, Mapping[str, Any]]
+    space: Mapping[str, Any] | None
+    correlate: Mapping[str, Any] | None
+    tagging: tuple[TaggingTask, ...]
+    audit: Mapping[str, Any] | None
+    card: Mapping[str, Any] | None
+
+
+def read_study(file: str | Path, inputs: Mapping[str, Sequence[str]], base: str | None = None) -> Study:
+    """Read a recipe.
+
+    Args:
+        file: The recipe.
+        inputs: Files of notes by the name of the corpus, in place of those that the recipe names.
+        base: Checkpoint in place of the recipe's base.
+
+    Raises:
+        InputError: The recipe is missing or broken, a key is unknown, or something that the study needs is not said.
+    """
+    recipe = _Mapping(read_yaml(Path(file)), Path(file), "")
+    recipe.only(KEYS)
+    corpora = tuple(_corpus(recipe.inner("corpora").inner(name), name, inputs) for name in recipe.inner("corpora").keys)
+    if not corpora:
+        raise InputError("the study has no corpus", file=file, remedy="add one under 'corpora'")
+    unknown = sorted(set(inputs) - {corpus.name for corpus in corpora})
+    if unknown:
+        raise InputError(f"--inputs names '{unknown[0]}', which is no corpus of the recipe", file=file)
+    if not any(corpus.adapt for corpus in corpora):
+        raise InputError("no corpus of the study is adapted on", file=file, remedy="leave 'adapt: false' out of one")
+    checkpoint, training = _base(recipe.inner("base"), base)
+    budget = recipe.number("token_budget", DEFAULT_CORPUS_BUDGET)
+    adapt = recipe.inner("adapt")
+    adaptations = tuple(_adaptation(adapt, name, budget) for name in adapt.keys if name != SHARED)
+    tag = recipe.inner("tag")
+    tasks = tuple(_task(tag.inner(name), name, [one.name for one in adaptations]) for name in tag.keys)
+    classify = recipe.inner("classify")
+    return Study(
+        seed=recipe.number("seed", 0, least=0),
+        corpora=corpora,
+        base=checkpoint,
+        base_training=training,
+        adaptations=adaptations,
+        cross=recipe.switch("cross"),
+        classify={
+            name: {**classify.mapping(SHARED), **classify.mapping(name)} for name in classify.keys if name != SHARED
+        },
+        space=recipe.optional("space"),
+        correlate=recipe.optional("correlate"),
+        tagging=tasks,
+        audit=recipe.optional("audit"),
+        card=recipe.optional("card"),
+    )
+
+
+def _corpus(entry: _Mapping, name: str, inputs: Mapping[str, Sequence[str]]) -> StudyCorpus:
+    entry.only(("demo", "prepare", "labels", "classify", "adapt"))
+    prepare, demo, prepared = dict(entry.mapping("prepare")), entry.optional("demo"), None
+    if name in inputs:
+        prepare["input_files"] = list(inputs[name])
+    if (demo is None) == ("input_files" not in prepare):
+        raise InputError(
+            f"{entry.place} needs its notes from one place",
+            file=entry.file,
+            remedy=f"give --inputs {name}=FILE, or input_files under 'prepare', or 'demo' for made-up notes",
+        )
+    files = prepare.get("input_files")
+    if isinstance(files, list) and len(files) == 1 and (Path(files[0]) / PREPARED).is_file():
+        prepared = files[0]
+    labels = tuple(entry.words("labels"))
+    prepare.setdefault("label_columns", [label for label in labels if label != "note_category"] or None)
+    return StudyCorpus(
+        name, prepare, demo, prepared, entry.switch("adapt", default=True), labels, entry.mapping("classify")
+    )
+
+
+def _base(entry: _Mapping, given: str | None) -> tuple[str | None, Mapping[str, Any] | None]:
+    entry.only(("checkpoint", "train"))
+    if given is not None:
+        return given, None
+    checkpoint, training = entry.value.get("checkpoint"), entry.optional("train")
+    if (checkpoint is None) == (training is None):
+        raise InputError(
+            "the study needs one base model",
+            file=entry.file,
+            remedy="give --base CHECKPOINT, or 'checkpoint' or 'train' under 'base'",
+        )
+    return checkpoint, training
+
+
+def _adaptation(adapt: _Mapping, name: str, budget: int) -> Adaptation:
+    value = adapt.value[name]
+    entries = value if isinstance(value, list) else [value]
+    stages = []
+    for number, entry in enumerate(entries, start=1):
+        place = f"{adapt.place}.{name}" + (f", stage {number}" if isinstance(value, list) else "")
+        stages.append({**adapt.mapping(SHARED), **_Mapping(entry, adapt.file, place).value})
+    if not stages:
+        raise InputError(f"{adapt.place}.{name} has no stage", file=adapt.file)
+    return Adaptation(name, tuple(stages), budget)
+
+
+def _task(entry: _Mapping, name: str, adaptations: Sequence[str]) -> TaggingTask:
+    entry.only(("demo", "models", "options"))
+    models = tuple(entry.words("models") or ("base", *adaptations))
+    for model in models:
+        if model not in ("base", *adaptations):
+            raise InputError(f"{entry.place} names the model '{model}', which the study has not", file=entry.file)
+    return TaggingTask(name, entry.optional("demo"), models, entry.mapping("options"))
+
+
+class _Mapping:
+    """A mapping of a recipe, with its place for messages."""
+
+    def __init__(self, value: Any, file: Path, place: str) -> None:
+        if value is None:
+            value = {}
+        if not isinstance(value, dict):
+            raise InputError(f"{place or 'the recipe'} is not a mapping of names to values", file=file)
+        self.value, self.file, self.place = value, file, place
+        self.keys = [str(key) for key in value]
+        for key in self.keys:
+            if not NAME.fullmatch(key):
+                raise InputError(
+                    f"'{self._at(key)}' cannot be a name",
+                    file=file,
+                    remedy="use letters, digits, '_', '-', '.' and '+'",
+                )
+
+    def only(self, names: Sequence[str]) -> None:
+        for key in self.keys:
+            if key not in names:
+                close = difflib.get_close_matches(key, names, n=1, cutoff=0.0)
+                raise InputError(f"unknown key '{self._at(key)}'; the nearest is '{close[0]}'", file=self.file)
+
+    def inner(self, name: str) -> _Mapping:
+        return _Mapping(self.value.get(name), self.file, self._at(name))
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        return self.inner(name).value
+
+    def optional(self, name: str) -> dict[str, Any] | None:
+        return self.mapping(name) if name in self.value else None
+
+    def words(self, name: str) -> list[str]:
+        value = self.value.get(name) or []
+        if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+            raise InputError(f"{self._at(name)} is not a list of words", file=self.file)
+        return value
+
+    def number(self, name: str, default: int, least: int = 1) -> int:
+        value = self.value.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value) or value < least:
+            raise InputError(f"{self._at(name)} is not a whole number of at least {least}", file=self.file)
+        return int(value)
+
+    def switch(self, name: str, *, default: bool = False) -> bool:
+        value = self.value.get(name, default)
+        if not isinstance(value, bool):
+            raise InputError(f"{self._at(name)} is neither true nor false", file=self.file)
+        return value
+
+    def _at(self, name: str) -> str:
+        return f"{self.place}.{name}" if self.place else name
