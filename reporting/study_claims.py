@@ -16,7 +16,7 @@ from reporting.result_rows import Row, shots_of
 from reporting.space_results import SpaceResults
 from reporting.study_gains import Evaluation, Gain, gain
 from reporting.study_results import BASE, StudyModel, StudyResults
-from reporting.system_names import method_name
+from reporting.system_names import BASELINES, method_name
 from reporting.tables import shots_name
 
 HOLDS, FAILS, DEPENDS, NOT_SHOWN, UNTESTED = "holds", "does not hold", "depends", "not shown", "not tested"
@@ -188,7 +188,7 @@ def _sizes(rows: Sequence[Row], system: System) -> list[int | None]:
 
 def _finding(evaluation: Evaluation, found: Gain) -> Finding:
     ahead, behind = (
-        method_name(one.method) if one.model is None else one.model for one in (found.system, found.reference)
+        method_name(one.method) if one.method in BASELINES else one.model for one in (found.system, found.reference)
     )
     what = f"{ahead} v. {behind}, {shots_name(found.shots)}"
     return Finding(evaluation.task, what, found.difference, found.interval)

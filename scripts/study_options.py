@@ -36,10 +36,11 @@ def check_options(steps: Sequence[Step], output: Path, recipe: str | Path) -> No
         start = step.options.get("model_name_or_path")
         if start is not None and not any(str(other.folder) == start for other in steps):
             check_checkpoint(start)
-        types = _option_types(step)
-        parser = parsers.setdefault(types, RecipeParser(types))
         try:
-            parser.build(step.options, Path(recipe))
+            types = _option_types(step)
+            if types not in parsers:
+                parsers[types] = RecipeParser(types)
+            parsers[types].build(step.options, Path(recipe))
         except InputError as error:
             raise InputError(f"step {step.name}: {error.problem}", file=recipe, remedy=error.remedy) from error
 

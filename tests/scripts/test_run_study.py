@@ -1,0 +1,119 @@
+"""run_study.py: one small study from made-up notes to a report; failures, interruptions, what is done again."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+import run_study
+from corpora.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch, tmp_path):
+    for name, value in (("HF_HUB_OFFLINE", "1"), ("OMP_NUM_THREADS", "1"), ("HF_DATASETS_CACHE", str(tmp_path / "c"))):
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def recipe(tmp_path, make_encoder):
+    content = {
+        "corpora": {"wards": {"demo": {"patients": 30}, "labels": ["specialty"]}},
+        "base": {"checkpoint": str(make_encoder("bert"))},
+        "adapt": {
+            "mlm": {"objective": "mlm", "max_steps": 2, "use_cpu": True, "max_length": 32, "save_strategy": "no"}
+        },
+        "classify": {"frozen": {"methods": ["logistic_regression"], "shots": [0], "seeds": 1}},
+    }
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(content))
+    return file
+
+
+def run(recipe, output, *words):
+    return run_study.main([str(recipe), "--output_dir", str(output), *words])
+
+
+def test_a_study_from_notes_to_a_report(recipe, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert run(recipe, output, "--dry_run") == 0 and not output.exists()
+    printed = capsys.readouterr().out
+    assert "adapt/wards/mlm" in printed and printed.count("to do") == 6  # with the sum of their times
+
+    # Two steps and what they need; then the evaluation fails, and with it only what needs it.
+    assert run(recipe, output, "--only", "corpus") == 0
+    assert sorted(file.name for file in output.iterdir()) == ["corpora", "logs", "steps", "study.json", "study.lock"]
+    times = {file: file.stat().st_mtime_ns for file in (output / "corpora").rglob("*")}
+    capsys.readouterr()
+    assert run(recipe, output) == 0
+    printed = capsys.readouterr().out
+    assert "corpus/wards: finished before" in printed and "5 of 5 steps are finished" in printed
+    assert {file: file.stat().st_mtime_ns for file in (output / "corpora").rglob("*")} == times
+
+    report = output / "report"
+    assert sorted(file.name for file in report.iterdir()) == ["report.html", "report.json", "tables.md", "tables.tex"]
+    page, tables = (report / "report.html").read_text(), (report / "tables.md").read_text()
+    results = json.loads((output / "results/classify/wards/specialty/frozen/results.json").read_text())
+    assert results["reference"] == "base"
+    for text in (page, tables):
+        assert "Gain over base" in text and "TF-IDF" in text and "MLM on the notes improves a frozen model" in text
+    assert "http" not in page.replace("http-equiv", "")  # asks nothing of the network
+    notes = [json.loads(line)["text"] for line in (output / "corpora/wards.jsonl").open()]
+    for file in [*report.iterdir(), *(output / "logs").rglob("*.log")]:
+        text = file.read_text()
+        assert not any(note[:40] in text for note in notes), file.name
+
+    # Another setting is refused and nothing is touched; --redo makes the step again and all that rests on it.
+    before = (output / "models/wards/mlm/model.safetensors").stat().st_mtime_ns
+    content = yaml.safe_load(recipe.read_text())
+    content["classify"]["frozen"]["shots"] = [4]
+    recipe.write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match=r"classify/wards/specialty/frozen.*--redo classify/wards/specialty/frozen"):
+        run(recipe, output)
+    assert run(recipe, output, "--redo", "classify") == 0
+    assert (output / "models/wards/mlm/model.safetensors").stat().st_mtime_ns == before
+    results = json.loads((output / "results/classify/wards/specialty/frozen/results.json").read_text())
+    assert {cell["shots"] for cell in results["cells"]} == {4}
+    assert "4 a class" in (report / "tables.md").read_text()
+
+
+def test_a_failure_stops_only_what_needs_it(recipe, tmp_path, capsys, monkeypatch):
+    content = yaml.safe_load(recipe.read_text())
+    content["corpora"]["clinic"] = {"demo": {"patients": 20}, "labels": ["specialty"], "prepare": {"min_words": 100000}}
+    content["adapt"], content["classify"] = {}, {}
+    recipe.write_text(yaml.safe_dump(content))
+    monkeypatch.setattr(sys, "argv", ["run_study.py"])
+    assert run(recipe, tmp_path / "out") == 1
+    told = capsys.readouterr().err
+    assert "corpus/clinic" in told and "prepare_notes.py: error: " in told and len(told.splitlines()) == 1
+    assert (tmp_path / "out/corpora/wards/preparation.json").is_file()
+    assert (tmp_path / "out/report/report.html").is_file() and "corpus/clinic" in (
+        tmp_path / "out/report/report.html"
+    ).read_text()
+
+
+def test_killed_and_run_again_while_a_step_lives_on(recipe, tmp_path):
+    command = [sys.executable, str(ROOT / "scripts/run_study.py"), str(recipe), "--output_dir", str(tmp_path / "out")]
+    command += ["--only", "corpus"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    while "notes/wards" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    # The step holds the lock of the run that was killed, until it ends.
+    for _ in range(100):
+        try:
+            assert run(recipe, tmp_path / "out", "--only", "corpus") == 0
+            break
+        except InputError as error:
+            assert "is at work here" in str(error)
+            time.sleep(0.1)
+    assert (tmp_path / "out/corpora/wards/preparation.json").is_file()
+    assert not list((tmp_path / "out").rglob("*.partial"))

@@ -1,0 +1,182 @@
+"""Recipes of studies and the steps that they become."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from corpora.errors import InputError
+from study_options import check_options
+from study_plan import manifest, plan, step_digest
+from study_recipe import read_study
+from study_runner import chosen_steps, with_dependents, with_needs
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = {
+    "token_budget": 1000,
+    "corpora": {"wards": {"demo": {"patients": 12}, "labels": ["specialty"]}},
+    "base": {"train": {"objective": "mlm", "config_name": "bert", "train_tokenizer": True}},
+    "adapt": {
+        "all": {"learning_rate": 0.001},
+        "mlm": {"objective": "mlm"},
+        "both": [{"objective": "mlm"}, {"objective": "declutr", "learning_rate": 0.002}],
+    },
+    "classify": {"all": {"seeds": 2}, "frozen": {"shots": [0]}, "trained": {"methods": ["fine_tuned"], "seeds": 1}},
+    "space": {},
+    "audit": {},
+    "card": {"license": "mit"},
+}
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Return a function that reads the recipe with some keys changed; None removes a key."""
+
+    def make(changes=None, inputs=None, base=None):
+        recipe = {key: value for key, value in {**RECIPE, **(changes or {})}.items() if value is not None}
+        (tmp_path / "study.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+        return read_study(tmp_path / "study.yaml", inputs or {}, base)
+
+    return make
+
+
+def steps_of(study, output):
+    return {step.name: step for step in plan(study, output)}
+
+
+def test_steps_stand_after_those_they_need_and_share_the_budget(study, tmp_path):
+    steps = steps_of(study(), tmp_path / "out")
+    assert list(steps) == [
+        *("notes/wards", "corpus/wards", "base", "adapt/wards/mlm", "adapt/wards/both/1", "adapt/wards/both"),
+        *("classify/wards/specialty/frozen", "classify/wards/specialty/trained", "space/wards/specialty"),
+        *("audit/wards/mlm", "audit/wards/both", "card/wards/mlm", "card/wards/both", "report"),
+    ]
+    seen = set()
+    for name, step in steps.items():
+        assert set(step.needs) <= seen
+        seen.add(name)
+    both, first = steps["adapt/wards/both"], steps["adapt/wards/both/1"]
+    assert [steps["adapt/wards/mlm"].options["train_tokens"], both.options["train_tokens"]] == [1000, 500]
+    assert both.options["model_name_or_path"] == str(first.folder) == str(tmp_path / "out/models/wards/both-1")
+    assert (
+        first.options["model_name_or_path"] == str(steps["base"].folder) and "train_tokens" not in steps["base"].options
+    )
+    assert [first.options["learning_rate"], both.options["learning_rate"]] == [0.001, 0.002]
+    trained = steps["classify/wards/specialty/trained"].options
+    assert trained["seeds"] == 1 and steps["classify/wards/specialty/frozen"].options["seeds"] == 2
+    assert [entry.partition("=")[0] for entry in trained["models"]] == ["base", "mlm", "both"]
+    named = {
+        entry["name"]: entry["objective"]
+        for entry in manifest(study(), list(steps.values()), tmp_path / "out")["steps"]
+    }
+    assert named["adapt/wards/both"] == "declutr" and named["adapt/wards/both/1"] == "mlm" and named["report"] is None
+
+
+def test_a_crossed_study_evaluates_models_where_they_were_not_adapted(study, tmp_path):
+    corpora = {"a": {"demo": {}, "labels": ["x"]}, "b": {"demo": {}, "labels": ["x"]}}
+    models = steps_of(study({"corpora": corpora, "cross": True}), tmp_path)["classify/b/x/frozen"].options["models"]
+    assert [entry.partition("=")[0] for entry in models] == ["base", "mlm", "both", "mlm@a", "both@a"]
+    assert models[3].endswith("models/a/mlm")
+    corpora["b"]["adapt"] = False
+    steps = steps_of(study({"corpora": corpora}), tmp_path)
+    assert not any(name.startswith(("adapt/b", "audit/b", "card/b")) for name in steps)
+    models = steps["classify/b/x/frozen"].options["models"]
+    assert [entry.partition("=")[0] for entry in models] == ["base", "mlm", "both"]
+    assert steps["base"].options["train_file"] == [str(tmp_path / "corpora/a")]
+
+
+def test_digests_follow_options_and_needs_but_not_the_place(study, tmp_path):
+    def digests(changes, output):
+        steps = steps_of(study(changes), output)
+        return {name: step_digest(step, steps, output) for name, step in steps.items()}
+
+    here = digests({}, tmp_path / "here")
+    assert here == digests({}, tmp_path / "there")
+    other = digests(
+        {"adapt": {"mlm": {"objective": "mlm", "max_length": 64}, "both": RECIPE["adapt"]["both"]}}, tmp_path
+    )
+    assert other["base"] == here["base"] and other["adapt/wards/mlm"] != here["adapt/wards/mlm"]
+    assert other["audit/wards/mlm"] != here["audit/wards/mlm"]
+
+
+def test_steps_are_chosen_with_what_they_need_or_what_needs_them(study, tmp_path):
+    steps = plan(study(), tmp_path)
+    (audit,) = chosen_steps(steps, ["audit/*/mlm"], "--only")
+    assert [step.name for step in with_needs([audit], steps)] == [
+        *("notes/wards", "corpus/wards", "base", "adapt/wards/mlm", "audit/wards/mlm")
+    ]
+    found = with_dependents(chosen_steps(steps, ["adapt/wards/both"], "--redo"), steps)
+    # The name of a model stands for its stages, too.
+    assert "adapt/wards/both/1" in [step.name for step in found] and "report" in [step.name for step in found]
+    assert "audit/wards/mlm" not in [step.name for step in found]
+    with pytest.raises(InputError, match="--only evaluate is no step"):
+        chosen_steps(steps, ["evaluate"], "--only")
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"adept": {}}, "unknown key 'adept'; the nearest is 'adapt'"),
+        ({"corpora": {}}, "has no corpus"),
+        ({"corpora": {"w": {"labels": ["x"]}}}, "corpora.w needs its notes from one place"),
+        ({"corpora": {"w": {"demo": {}, "lables": []}}}, "unknown key 'corpora.w.lables'"),
+        ({"corpora": {"w": {"demo": {}, "labels": "x"}}}, "corpora.w.labels is not a list"),
+        ({"corpora": {"w": {"demo": {}, "adapt": False}}}, "no corpus of the study is adapted on"),
+        ({"corpora": {"../w": {"demo": {}}}}, "cannot be a name"),
+        ({"base": None}, "needs one base model"),
+        ({"token_budget": 0}, "token_budget is not a whole number of at least 1"),
+        ({"cross": "yes"}, "cross is neither true nor false"),
+        ({"adapt": {"mlm": 3}}, "adapt.mlm is not a mapping"),
+        ({"tag": {"t": {"models": ["none"]}}}, "tag.t names the model 'none'"),
+    ],
+)
+def test_faults_of_a_recipe_are_named(study, changes, message):
+    with pytest.raises(InputError) as error:
+        study(changes)
+    assert message in str(error.value) and "study.yaml" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_inputs_must_be_of_a_corpus_and_there(study, tmp_path):
+    with pytest.raises(InputError, match="names 'clinic', which is no corpus"):
+        study(inputs={"clinic": ["notes.csv"]})
+    corpora = {"wards": {"labels": ["specialty"]}}
+    steps = plan(study({"corpora": corpora}, {"wards": [str(tmp_path / "notes.csv")]}), tmp_path / "out")
+    with pytest.raises(InputError, match=r"notes\.csv: the file is missing"):
+        check_options(steps, tmp_path / "out", "study.yaml")
+    with pytest.raises(InputError, match="nowhere"):
+        check_options(plan(study(base=str(tmp_path / "nowhere")), tmp_path), tmp_path, "study.yaml")
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"classify": {"frozen": {"shot": [8]}}}, "step classify/wards/specialty/frozen: unknown key 'shot'"),
+        ({"classify": {"frozen": {"seeds": 0}}}, "step classify/wards/specialty/frozen: --seeds is below 1"),
+        ({"adapt": {"mlm": {"objective": "mlm", "mlm_probabilty": 0.2}}}, "nearest is 'mlm_probability'"),
+        ({"adapt": {"mlm": {"objective": "nothing"}}}, "step adapt/wards/mlm: 'objective' is not one of"),
+        ({"space": {"neighbours": "many"}}, "step space/wards/specialty: key 'neighbours'"),
+        ({"card": {"licence": "mit"}}, "step card/wards/mlm: unknown key 'licence'; the nearest is 'license'"),
+    ],
+)
+def test_options_are_checked_before_the_first_step(study, tmp_path, changes, message):
+    with pytest.raises(InputError) as error:
+        check_options(plan(study(changes), tmp_path), tmp_path, tmp_path / "study.yaml")
+    assert message in str(error.value) and "study.yaml" in str(error.value)
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "recipes").glob("study_*.yaml")))
+def test_every_recipe_of_a_study_is_one(name, make_encoder, tmp_path):
+    recipe = yaml.safe_load((ROOT / "recipes" / f"{name}.yaml").read_text())
+    inputs = {}
+    for corpus, entry in recipe["corpora"].items():
+        if "demo" not in entry:
+            file = tmp_path / f"{corpus}.jsonl"
+            file.write_text('{"text": "well"}\n')
+            inputs[corpus] = [str(file)]
+    base = None if "train" in recipe.get("base", {}) else str(make_encoder("bert"))
+    study = read_study(ROOT / "recipes" / f"{name}.yaml", inputs, base)
+    steps = plan(study, tmp_path / "out")
+    for step in steps:
+        step.options.pop("bf16", None)  # which a machine without a GPU refuses
+    check_options(steps, tmp_path / "out", name)
+    assert steps[-1].name == "report" and len(steps) > 8
