@@ -88,7 +88,7 @@ class _Comparison:
 
 COMPARISONS = (
     _Comparison("With few labels a frozen DeCLUTR model beats a frozen MLM model.", "declutr", "mlm", (FROZEN,), True),
-    _Comparison("With all labels, too.", "declutr", "mlm", (FROZEN,), False),
+    _Comparison("With all labels a frozen DeCLUTR model beats a frozen MLM model.", "declutr", "mlm", (FROZEN,), False),
     _Comparison("DeCLUTR after MLM beats MLM alone, frozen, few labels.", "mlm_declutr", "mlm", (FROZEN,), True),
     _Comparison("Fine-tuned, DeCLUTR still beats MLM.", "declutr", "mlm", ("fine_tuned",), False),
     _Comparison("MLM on the notes improves a frozen model, few labels.", "mlm", BASE, (FROZEN,), True),

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from reporting.classification_results import load_results
+from reporting.figure_style import save_figure
 from reporting.printed_table import PrintedTable, bold_parts
 from reporting.report_folder import write_report_files
 from reporting.space_results import SpaceResults, load_space_results
 from reporting.study_claims import ClaimResult, judge_claims
 from reporting.study_gains import Evaluation, gains_over_base, make_evaluation
 from reporting.study_results import StudyResults
+from reporting.study_sweep import find_sweeps, sweep_figure, sweep_table
 from reporting.study_tables import (
     claims_table,
     corpora_table,
@@ -35,15 +38,19 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Figure:
-    """An SVG to show.
+    """A figure to show.
 
     Args:
-        file: Where it is.
+        svg: Content of an SVG file.
         caption: What it shows.
+        name: Of its files in the report's folder; None for one of another folder.
+        png: Content of a PNG file, where it has a name.
     """
 
-    file: Path
+    svg: bytes
     caption: str
+    name: str | None = None
+    png: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,7 @@ def make_study_report(study: StudyResults, seed: int = 0) -> StudyReport:
         Section("What holds of the main study", [claims_table(claims), findings_table(claims)]),
         Section("Models and corpora", [models_table(study), corpora_table(study)]),
         *_classification_sections(study, evaluations),
+        *_sweep_sections(study, evaluations),
         *_space_sections(study, spaces),
         *_correlation_section(study),
         *_tagging_sections(study),
@@ -119,6 +127,9 @@ def write_study_report(report: StudyReport, folder: Path) -> list[Path]:
         ]
         (partial / MARKDOWN).write_text("# Study\n\n" + "\n".join(markdown), encoding="utf-8")
         (partial / LATEX).write_text(LATEX_HEAD + "\n".join(table.latex() for table in tables), encoding="utf-8")
+        for figure in (figure for section in report.sections for figure in section.figures if figure.name):
+            (partial / f"{figure.name}.svg").write_bytes(figure.svg)
+            (partial / f"{figure.name}.png").write_bytes(figure.png)
         content = json.dumps(report_values(report), indent=2, ensure_ascii=False) + "\n"
         (partial / VALUES).write_text(content, encoding="utf-8")
         (partial / PAGE).write_text(study_page(report), encoding="utf-8")
@@ -169,7 +180,7 @@ def _classification_sections(study: StudyResults, evaluations: Sequence[Evaluati
         members = [one for one in evaluations if one.task == task]
         tables = [table for one in members for table in (evaluation_table(one), gains_table(one)) if table is not None]
         figures = [
-            Figure(file, f"{task}, {one.group.replace('_', ' ')}: {caption}")
+            Figure(file.read_bytes(), f"{task}, {one.group.replace('_', ' ')}: {caption}")
             for one in members
             for name, caption in (("few_shot_curves", "few labels to all"), ("frozen_depth", "frozen depth"))
             if (file := folders[f"classify/{one.corpus}/{one.label}/{one.group}"] / f"{name}.svg").is_file()
@@ -182,7 +193,7 @@ def _space_sections(study: StudyResults, spaces: Sequence[tuple[str, Path, Space
     sections = []
     for corpus, folder, space in spaces:
         figures = [
-            Figure(file, caption)
+            Figure(file.read_bytes(), caption)
             for name, caption in (
                 ("uniformity_category_alignment", "uniformity and alignment within categories"),
                 ("map_tsne", "t-SNE maps"),
@@ -201,7 +212,7 @@ def _correlation_section(study: StudyResults) -> list[Section]:
         return []
     caption = "Rank correlation of measures of the space with macro-F1"
     table = file_table("correlations", caption, step.folder / "table.md")
-    figures = [Figure(file, caption) for file in sorted(step.folder.glob("*.svg"))]
+    figures = [Figure(file.read_bytes(), caption) for file in sorted(step.folder.glob("*.svg"))]
     return [Section("Which measures tell how well a model classifies", [table] if table else [], figures)]
 
 
@@ -216,8 +227,22 @@ def _tagging_sections(study: StudyResults) -> list[Section]:
     return [Section("Entities", tables)] if tables else []
 
 
-def _data_uri(file: Path) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(file.read_bytes()).decode("ascii")
+def _sweep_sections(study: StudyResults, evaluations: Sequence[Evaluation]) -> list[Section]:
+    sweeps = find_sweeps(study, evaluations)
+    if not sweeps:
+        return []
+    tables, figures = [sweep_table(sweep) for sweep in sweeps], []
+    for sweep, table in zip(sweeps, tables, strict=True):
+        drawn = sweep_figure(sweep)
+        if drawn is not None:
+            with tempfile.TemporaryDirectory() as folder:
+                png, svg = (file.read_bytes() for file in save_figure(drawn, Path(folder) / "figure"))
+            figures.append(Figure(svg, table.caption, table.name, png))
+    return [Section("Sweeps", tables, figures)]
+
+
+def _data_uri(svg: bytes) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
 
 
 def _minutes(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class StudyModel:
         audit: Its privacy audit, where there is one.
         role: By what it was trained: mlm, declutr, mlm_declutr, category, declutr_category; base; other.
         tokens: Read in all stages of its adaptation; None where they were not counted.
+        sweep: The sweep that it is of, else None.
+        values: Its values of the options that are swept.
     """
 
     name: str
@@ -44,6 +46,8 @@ class StudyModel:
     audit: Mapping[str, Any] | None
     role: str
     tokens: int | None
+    sweep: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ def load_study(folder: str | Path) -> StudyResults:
     }
     for name, place in (manifest.get("prepared") or {}).items():
         corpora[name] = _read(Path(place) / "preparation.json") or {}
-    return StudyResults(folder, steps, corpora, [_base(folder), *_adapted(done)])
+    return StudyResults(folder, steps, corpora, [_base(folder), *_adapted(done, manifest.get("sweeps") or {})])
 
 
 def _base(folder: Path) -> StudyModel:
@@ -129,7 +133,7 @@ def _base(folder: Path) -> StudyModel:
     return StudyModel(BASE, None, summary, None, BASE, summary.get("tokens_read"))
 
 
-def _adapted(steps: Sequence[StepRecord]) -> Iterator[StudyModel]:
+def _adapted(steps: Sequence[StepRecord], sweeps: Mapping[str, Any]) -> Iterator[StudyModel]:
     """Yield the adapted models of finished steps; `adapt/CORPUS/MODEL/1` is a stage before `adapt/CORPUS/MODEL`."""
     for step in steps:
         kind, *rest = step.name.split("/")
@@ -137,14 +141,18 @@ def _adapted(steps: Sequence[StepRecord]) -> Iterator[StudyModel]:
             continue
         stages = [one for one in steps if one.name.startswith(f"{step.name}/")] + [step]
         summaries = [_read(one.folder / SUMMARY) or {} for one in stages]
+        swept = sweeps.get(rest[1]) or {}
         tokens = [summary.get("tokens_read") for summary in summaries]
         yield StudyModel(
             name=rest[1],
             corpus=rest[0],
             summary=summaries[-1],
             audit=_read(step.folder / "privacy_audit.json"),
-            role=ROLES.get(tuple(one.objective for one in stages), "other"),
+            # The models of a sweep stand for no objective: there are many of the same.
+            role="other" if swept else ROLES.get(tuple(one.objective for one in stages), "other"),
             tokens=sum(tokens) if all(tokens) else None,
+            sweep=swept.get("sweep"),
+            values=swept.get("values") or {},
         )
 
 

@@ -44,6 +44,8 @@ def models_table(study: StudyResults) -> PrintedTable:
     """Return how each model was trained, and what the audit says of it."""
     lines = [["Model", "Corpus", "Objective", "Tokens read", "Steps", "Validation loss", "Privacy audit"]]
     for model in study.models:
+        if model.sweep is not None:  # in the tables of sweeps
+            continue
         summary = model.summary
         loss = (summary.get("metrics") or {}).get("eval_loss")
         lines.append(

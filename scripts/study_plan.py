@@ -74,6 +74,11 @@ def manifest(study: Study, steps: Sequence[Step], output: Path) -> dict[str, Any
             }
             for step in steps
         ],
+        "sweeps": {
+            one.name: {"sweep": one.sweep, "values": dict(one.values)}
+            for one in study.adaptations
+            if one.sweep is not None
+        },
         "prepared": {corpus.name: corpus.prepared for corpus in study.corpora if corpus.prepared},
     }
 
@@ -193,25 +198,37 @@ class _Planner:
         prepared = next(one.prepared for one in self.study.corpora if one.name == corpus)
         return () if prepared else (f"corpus/{corpus}",)
 
+    def kept(self) -> list[Adaptation]:
+        """Return the adaptations whose models are for use; those of sweeps are there to be compared."""
+        return [adaptation for adaptation in self.study.adaptations if adaptation.sweep is None]
+
     def model_step(self, corpus: str, adaptation: str) -> str:
         return f"adapt/{corpus}/{adaptation}"
 
     def model_folder(self, corpus: str, adaptation: str) -> Path:
         return self.output / "models" / corpus / adaptation
 
-    def models(self, corpus: StudyCorpus, *, cross: bool) -> tuple[list[str], tuple[str, ...]]:
-        """Return NAME=FOLDER of the models that a corpus is evaluated with, and the steps that make them."""
+    def models(self, corpus: StudyCorpus, *, cross: bool, swept: bool) -> tuple[list[str], tuple[str, ...]]:
+        """Return NAME=FOLDER of the models that a corpus is evaluated with, and the steps that make them.
+
+        Args:
+            corpus: The corpus.
+            cross: With those of other corpora.
+            swept: With those of sweeps.
+        """
         models, needs = [f"{BASE}={self.base}"], list(self.base_needs)
         home = corpus if corpus.adapt else self.adapted[0]
         for origin in [home, *(other for other in self.adapted if other != home)] if cross else [home]:
             for adaptation in self.study.adaptations:
                 shown = adaptation.name if origin == home else f"{adaptation.name}@{origin.name}"
+                if adaptation.sweep is not None and not swept:
+                    continue
                 models.append(f"{shown}={self.model_folder(origin.name, adaptation.name)}")
                 needs.append(self.model_step(origin.name, adaptation.name))
         return models, tuple(needs)
 
     def classification(self, corpus: StudyCorpus, label: str, group: str) -> Step:
-        models, needs = self.models(corpus, cross=self.study.cross)
+        models, needs = self.models(corpus, cross=self.study.cross, swept=True)
         folder = self.output / "results" / "classify" / corpus.name / label / group
         options = {
             "seed": self.study.seed,
@@ -229,7 +246,7 @@ class _Planner:
         return Step(name, "classify.py", options, needs, folder / "comparisons.json", folder)
 
     def space(self, corpus: StudyCorpus, label: str) -> Step:
-        models, needs = self.models(corpus, cross=False)
+        models, needs = self.models(corpus, cross=False, swept=False)
         folder = self.output / "results" / "space" / corpus.name / label
         options = {
             "split": ["test"],
@@ -318,7 +335,7 @@ class _Planner:
     def audits(self, corpus: StudyCorpus) -> Iterator[Step]:
         if self.study.audit is None:
             return
-        for adaptation in self.study.adaptations:
+        for adaptation in self.kept():
             folder = self.model_folder(corpus.name, adaptation.name)
             options = {
                 "reference": self.base,
@@ -341,7 +358,7 @@ class _Planner:
         if study.space is not None:
             results += [self.output / "results" / "space" / corpus.name / label for label in corpus.labels]
             needs += [f"space/{corpus.name}/{label}" for label in corpus.labels]
-        for adaptation in study.adaptations:
+        for adaptation in self.kept():
             folder = self.model_folder(corpus.name, adaptation.name)
             options = {
                 **(study.card or {}),

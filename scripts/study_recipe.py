@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ PREPARED = "preparation.json"  # a folder that holds it is a prepared corpus
 SHARED = "all"
 # Names become those of files and folders.
 NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]*")
-SECTIONS = ("corpora", "base", "adapt", "classify", "space", "correlate", "tag", "audit", "card")
+SECTIONS = ("corpora", "base", "adapt", "sweep", "classify", "space", "correlate", "tag", "audit", "card")
 KEYS = ("seed", "token_budget", "cross", *SECTIONS)
 
 
@@ -53,11 +54,15 @@ class Adaptation:
         name: Its name.
         stages: Options of pretrain.py, one mapping for each stage; a stage starts from the model before it.
         tokens: What the encoder reads in all stages together.
+        sweep: The sweep that it is of, else None.
+        values: Its values of the options that are swept.
     """
 
     name: str
     stages: tuple[Mapping[str, Any], ...]
     tokens: int
+    sweep: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,8 @@ def read_study(file: str | Path, inputs: Mapping[str, Sequence[str]], base: str 
     budget = recipe.number("token_budget", DEFAULT_CORPUS_BUDGET)
     adapt = recipe.inner("adapt")
     adaptations = tuple(_adaptation(adapt, name, budget) for name in adapt.keys if name != SHARED)
+    sweep = recipe.inner("sweep")
+    swept = tuple(one for name in sweep.keys for one in _swept(sweep.inner(name), name, budget))
     tag = recipe.inner("tag")
     tasks = tuple(_task(tag.inner(name), name, [one.name for one in adaptations]) for name in tag.keys)
     classify = recipe.inner("classify")
@@ -143,7 +150,7 @@ def read_study(file: str | Path, inputs: Mapping[str, Sequence[str]], base: str 
         corpora=corpora,
         base=checkpoint,
         base_training=training,
-        adaptations=adaptations,
+        adaptations=(*adaptations, *swept),
         cross=recipe.switch("cross"),
         classify={
             name: {**classify.mapping(SHARED), **classify.mapping(name)} for name in classify.keys if name != SHARED
@@ -201,6 +208,22 @@ def _adaptation(adapt: _Mapping, name: str, budget: int) -> Adaptation:
     if not stages:
         raise InputError(f"{adapt.place}.{name} has no stage", file=adapt.file)
     return Adaptation(name, tuple(stages), budget)
+
+
+def _swept(entry: _Mapping, name: str, budget: int) -> Iterator[Adaptation]:
+    """Yield an adaptation for every combination of the values of a grid, named by them."""
+    entry.only(("options", "grid"))
+    grid = entry.mapping("grid")
+    for option, values in grid.items():
+        if not isinstance(values, list) or not values:
+            raise InputError(f"{entry.place}.grid.{option} is not a list of values", file=entry.file)
+    for values in itertools.product(*grid.values()):
+        chosen = dict(zip(grid, values, strict=True))
+        words = ["+".join(map(str, value)) if isinstance(value, list) else str(value) for value in values]
+        full = ".".join([name, *words])
+        if not NAME.fullmatch(full):
+            raise InputError(f"{entry.place}: '{full}' cannot be the name of a model", file=entry.file)
+        yield Adaptation(full, ({**entry.mapping("options"), **chosen},), budget, name, chosen)
 
 
 def _task(entry: _Mapping, name: str, adaptations: Sequence[str]) -> TaggingTask:

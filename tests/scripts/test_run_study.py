@@ -47,19 +47,19 @@ def test_a_study_from_notes_to_a_report(recipe, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "adapt/wards/mlm" in printed and printed.count("to do") == 6  # with the sum of their times
 
-    # Two steps and what they need; then the evaluation fails, and with it only what needs it.
+    # A part first, then the rest.
     assert run(recipe, output, "--only", "corpus") == 0
     assert sorted(file.name for file in output.iterdir()) == ["corpora", "logs", "steps", "study.json", "study.lock"]
-    times = {file: file.stat().st_mtime_ns for file in (output / "corpora").rglob("*")}
+    times = {file: file.stat().st_mtime_ns for file in (output / "corpora").rglob("*.arrow")}
     capsys.readouterr()
     assert run(recipe, output) == 0
     printed = capsys.readouterr().out
     assert "corpus/wards: finished before" in printed and "5 of 5 steps are finished" in printed
-    assert {file: file.stat().st_mtime_ns for file in (output / "corpora").rglob("*")} == times
+    assert len(times) == 3 and {file: file.stat().st_mtime_ns for file in times} == times
 
     report = output / "report"
     assert sorted(file.name for file in report.iterdir()) == ["report.html", "report.json", "tables.md", "tables.tex"]
-    page, tables = (report / "report.html").read_text(), (report / "tables.md").read_text()
+    page, tables, latex = ((report / name).read_text() for name in ("report.html", "tables.md", "tables.tex"))
     results = json.loads((output / "results/classify/wards/specialty/frozen/results.json").read_text())
     assert results["reference"] == "base"
     for text in (page, tables):
@@ -70,18 +70,19 @@ def test_a_study_from_notes_to_a_report(recipe, tmp_path, capsys):
         text = file.read_text()
         assert not any(note[:40] in text for note in notes), file.name
 
-    # Another setting is refused and nothing is touched; --redo makes the step again and all that rests on it.
-    before = (output / "models/wards/mlm/model.safetensors").stat().st_mtime_ns
+    # Another setting is refused and nothing is touched; --redo makes a step again.
     content = yaml.safe_load(recipe.read_text())
     content["classify"]["frozen"]["shots"] = [4]
-    recipe.write_text(yaml.safe_dump(content))
+    recipe.with_name("other.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(InputError, match=r"classify/wards/specialty/frozen.*--redo classify/wards/specialty/frozen"):
-        run(recipe, output)
-    assert run(recipe, output, "--redo", "classify") == 0
-    assert (output / "models/wards/mlm/model.safetensors").stat().st_mtime_ns == before
-    results = json.loads((output / "results/classify/wards/specialty/frozen/results.json").read_text())
-    assert {cell["shots"] for cell in results["cells"]} == {4}
-    assert "4 a class" in (report / "tables.md").read_text()
+        run(recipe.with_name("other.yaml"), output)
+    (report / "report.html").write_text("edited")
+    assert run(recipe, output) == 0 and (report / "report.html").read_text() == "edited"
+    assert run(recipe, output, "--redo", "report") == 0
+    assert {name: (report / name).read_text() for name in ("tables.md", "tables.tex")} == {
+        "tables.md": tables,
+        "tables.tex": latex,
+    }
 
 
 def test_a_failure_stops_only_what_needs_it(recipe, tmp_path, capsys, monkeypatch):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import sweep_spans
 from corpora.errors import InputError
 from study_options import check_options
 from study_plan import manifest, plan, step_digest
@@ -180,3 +181,35 @@ def test_every_recipe_of_a_study_is_one(name, make_encoder, tmp_path):
         step.options.pop("bf16", None)  # which a machine without a GPU refuses
     check_options(steps, tmp_path / "out", name)
     assert steps[-1].name == "report" and len(steps) > 8
+
+
+def test_a_sweep_is_a_grid_of_adaptations(study, tmp_path):
+    grid = {"max_length": [16, 32], "mlm_probability": [0.15], "seed": [0, 1]}
+    sweep = {"rows": {"options": {"objective": "mlm", "seed": 5}, "grid": grid}}
+    read = study({"sweep": sweep, "adapt": None})
+    steps = steps_of(read, tmp_path)
+    names = [name for name in steps if name.startswith("adapt/")]
+    assert names == [f"adapt/wards/rows.{length}.0.15.{seed}" for length in (16, 32) for seed in (0, 1)]
+    options = steps[names[-1]].options
+    assert [options["max_length"], options["seed"], options["train_tokens"]] == [32, 1, 1000]
+    # They are classified with, and that is all.
+    assert len(steps["classify/wards/specialty/frozen"].options["models"]) == 5
+    assert len(steps["space/wards/specialty"].options["spaces"]) == 1
+    assert not any(name.startswith(("audit", "card")) for name in steps)
+    sweeps = manifest(read, list(steps.values()), tmp_path)["sweeps"]
+    assert sweeps["rows.32.0.15.1"] == {
+        "sweep": "rows",
+        "values": {"max_length": 32, "mlm_probability": 0.15, "seed": 1},
+    }
+    with pytest.raises(InputError, match=r"sweep\.rows\.grid\.seed is not a list"):
+        study({"sweep": {"rows": {"grid": {"seed": 3}}}})
+
+
+def test_the_sweep_over_spans_is_a_valid_study(make_encoder, tmp_path, capsys):
+    (tmp_path / "notes.jsonl").write_text('{"text": "well", "ward": "a"}\n')
+    words = ["--notes", str(tmp_path / "notes.jsonl"), "--label_columns", "ward", "--base", str(make_encoder("bert"))]
+    words += ["--output_dir", str(tmp_path / "out"), "--max_span_length", "24", "--training_seeds", "2", "--dry_run"]
+    assert sweep_spans.main(words) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("adapt/notes/spans.") == 2 * 2 * 3 * 2
+    assert "adapt/notes/spans.1.2.16.24.overlapping+disjoint.0.05.0.0.1" in printed
