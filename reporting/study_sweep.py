@@ -105,9 +105,7 @@ def sweep_table(sweep: Sweep) -> PrintedTable:
         lines.append([one.name or "base", *cells])
     evaluation = sweep.evaluation
     name = f"sweep-{sweep.name}-{evaluation.corpus}-{evaluation.label}-{evaluation.group}-{sweep.method}"
-    note = (
-        "Macro-F1 [95 % interval over test documents, samples of labels and training seeds]; best of a column in bold."
-    )
+    note = "Macro-F1 [95 % interval over test documents, labels drawn and training seeds]; best of a column in bold."
     return PrintedTable(name, f"{evaluation.task}: {sweep.name}, {method_name(sweep.method)}", lines, note)
 
 

@@ -26,9 +26,8 @@ def sweep(write_results):
 
 
 def test_settings_are_over_seeds(sweep):
-    assert [one.values for one in sweep.settings] == [
-        {"min": 8, "length": size, "kind": ["a", "b"]} for size in LENGTHS
-    ]
+    expected = [{"min": 8, "length": length, "kind": ["a", "b"]} for length in LENGTHS]
+    assert [one.values for one in sweep.settings] == expected
     assert sweep.options == ["length"] and sweep.shots == [8, None] and sweep.base.scores[8].observed.shape == (3,)
     for one, length in zip(sweep.settings, LENGTHS, strict=True):
         rows = [
