@@ -13,14 +13,9 @@ import numpy as np
 from corpora.errors import InputError
 from metrics.classification import confusion_counts
 from metrics.intervals import RESAMPLED_METRICS
+from reporting.adjusted_differences import ERROR_RATE
 from reporting.classification_results import ClassificationResults, System
-from reporting.comparisons import (
-    ERROR_RATE,
-    Comparison,
-    compare_with_reference,
-    default_reference,
-    enough_resamples,
-)
+from reporting.comparisons import Comparison, compare_with_reference, default_reference, enough_resamples
 from reporting.report_folder import write_report_files
 from reporting.result_rows import Row, aggregate_rows, best_row, shots_of, systems_of
 from reporting.system_names import find_system, shared_reading, system_names
@@ -150,11 +145,7 @@ def comparisons_json(report: ClassificationReport) -> dict[str, Any]:
                 **asdict(found.system),
                 "name": report.names[found.system],
                 "shots": found.shots,
-                "difference": found.difference,
-                "interval": list(found.interval),
-                "p_value": found.p_value,
-                "adjusted_p_value": found.adjusted_p_value,
-                "significant": found.significant,
+                **found.numbers(),
             }
             for found in report.comparisons
         ],

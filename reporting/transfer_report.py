@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from reporting.adjusted_differences import ERROR_RATE
 from reporting.report_folder import write_report_files
 from reporting.tables import ABOVE, BELOW, plain_text
-from reporting.transfer_comparisons import ERROR_RATE, Comparison, compare_vectors, enough_resamples
+from reporting.transfer_comparisons import Comparison, compare_vectors, enough_resamples
 from reporting.transfer_results import Row, TransferResults, transfer_rows
 from reporting.transfer_tables import (
     blocks,
@@ -134,11 +135,7 @@ def comparisons_json(report: TransferReport) -> dict[str, Any]:
                 **asdict(found.system),
                 **asdict(found.place),
                 "reference": found.reference,
-                "difference": found.difference,
-                "interval": list(found.interval),
-                "p_value": found.p_value,
-                "adjusted_p_value": found.adjusted_p_value,
-                "significant": found.significant,
+                **found.numbers(),
             }
             for found in report.comparisons
         ],
