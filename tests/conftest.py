@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -47,10 +48,11 @@ torch.set_num_threads(1)
 import datasets, matplotlib.figure, pandas, scipy.stats, sentence_transformers, sklearn.linear_model, transformers
 import collators, model_cards.card_callback, trainers
 from transformers import AutoModel, BertConfig, BertModel
-# The first model that is loaded compiles the names of the weights of all models.
+# The first model that is loaded compiles the names of the weights of all models, the first card its template.
 small = BertConfig(vocab_size=9, hidden_size=2, num_hidden_layers=1, num_attention_heads=1, intermediate_size=2)
 BertModel(small).save_pretrained(sys.argv[3])
 AutoModel.from_pretrained(sys.argv[3])
+model_cards.card_callback.write_card(sys.argv[3])
 gc.collect()
 gc.freeze()  # the children need not look at these objects again
 
@@ -99,15 +101,17 @@ def run_forked(offline_environment, tmp_path_factory):
     def run(program, *arguments, environments=({},)):
         log = folder / f"{len(list(folder.iterdir()))}.log"
         job = {"program": program, "arguments": arguments, "environments": environments, "log": log}
-        server.stdin.write(json.dumps(job, default=str) + "\n")
-        server.stdin.flush()
+        with suppress(BrokenPipeError):  # it has died, which its log tells
+            server.stdin.write(json.dumps(job, default=str) + "\n")
+            server.stdin.flush()
         answer = next((line for line in server.stdout if line.startswith("ended ")), None)
         assert answer is not None, (folder / "server.log").read_text()[-3000:]
         codes = json.loads(answer.removeprefix("ended "))
         assert not any(codes), f"{codes}: {log.read_text()[-4000:]}"
 
     yield run
-    server.stdin.close()
+    with suppress(BrokenPipeError):
+        server.stdin.close()
     server.wait()
 
 
