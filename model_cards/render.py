@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,7 @@ def names(folder: Path, facts: CardFacts) -> tuple[str, str]:
     return one_line(facts.model.title or title) or "Model", name
 
 
+@cache  # compiling the template takes longer than filling it
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: files("model_cards").joinpath("templates", name).read_text("utf-8")),

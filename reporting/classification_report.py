@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,14 +13,10 @@ import numpy as np
 from corpora.errors import InputError
 from metrics.classification import confusion_counts
 from metrics.intervals import RESAMPLED_METRICS
+from reporting.adjusted_differences import ERROR_RATE
 from reporting.classification_results import ClassificationResults, System
-from reporting.comparisons import (
-    ERROR_RATE,
-    Comparison,
-    compare_with_reference,
-    default_reference,
-    enough_resamples,
-)
+from reporting.comparisons import Comparison, compare_with_reference, default_reference, enough_resamples
+from reporting.report_folder import write_report_files
 from reporting.result_rows import Row, aggregate_rows, best_row, shots_of, systems_of
 from reporting.system_names import find_system, shared_reading, system_names
 from reporting.tables import (
@@ -150,11 +145,7 @@ def comparisons_json(report: ClassificationReport) -> dict[str, Any]:
                 **asdict(found.system),
                 "name": report.names[found.system],
                 "shots": found.shots,
-                "difference": found.difference,
-                "interval": list(found.interval),
-                "p_value": found.p_value,
-                "adjusted_p_value": found.adjusted_p_value,
-                "significant": found.significant,
+                **found.numbers(),
             }
             for found in report.comparisons
         ],
@@ -175,26 +166,14 @@ def write_report(report: ClassificationReport, folder: Path) -> list[Path]:
         The files. `few_shot_curves` needs two numbers of shots, `frozen_depth` a partly frozen encoder,
         `confusion_matrix` one class a document.
     """
-    partial = folder / "report.partial"
-    if partial.is_dir():
-        shutil.rmtree(partial)  # of a run that was killed
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        partial.mkdir(parents=True)
+
+    def write(partial: Path) -> None:
         (partial / TABLE).write_text(report_markdown(report), encoding="utf-8")
-        _write_figures(report, partial)
         content = json.dumps(comparisons_json(report), indent=2, ensure_ascii=False) + "\n"
         (partial / COMPARISONS).write_text(content, encoding="utf-8")
-        for name in FIGURES:
-            for suffix in (".png", ".svg"):
-                if not (partial / (name + suffix)).is_file():
-                    (folder / (name + suffix)).unlink(missing_ok=True)
-        return [file.replace(folder / file.name) for file in sorted(partial.iterdir())]
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        for path in made:
-            if path.is_dir() and not any(path.iterdir()):
-                path.rmdir()
+        _write_figures(report, partial)
+
+    return write_report_files(folder, write, [name + suffix for name in FIGURES for suffix in (".png", ".svg")])
 
 
 def _write_figures(report: ClassificationReport, folder: Path) -> None:

@@ -12,10 +12,9 @@ A folder holds (schema version 1):
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ import numpy as np
 from corpora.errors import InputError
 from metrics.classification import predicted_categories
 from reporting.json_fields import JsonFields
+from reporting.result_arrays import path_within, read_arrays
 from reporting.results_file import read_results_file
 
 SCHEMA_VERSION = 1
@@ -181,18 +181,14 @@ def _difference(first: ClassificationResults, other: ClassificationResults) -> s
 def _read_cell(fields: JsonFields, shape: tuple[int, int], task: str, digest: str, folder: Path) -> Cell:
     name = fields.text("id")
     fields = JsonFields(fields.values, fields.file, f"cell '{name}'", remedy=AGAIN)
-    path = PurePosixPath(fields.text("predictions"))
-    if path.is_absolute() or ".." in path.parts:
-        raise InputError(f"{fields.place}: the predictions lie outside the folder", file=fields.file, remedy=AGAIN)
-    probabilities = _read_array(folder / path, "probabilities")
+    file = path_within(folder, fields, "predictions")
+    probabilities = read_arrays(file, ("probabilities",), AGAIN)["probabilities"]
     if probabilities.shape != shape:
-        raise InputError(
-            f"holds probabilities of shape {probabilities.shape}, not {shape}", file=folder / path, remedy=AGAIN
-        )
+        raise InputError(f"holds probabilities of shape {probabilities.shape}, not {shape}", file=file, remedy=AGAIN)
     if not np.issubdtype(probabilities.dtype, np.floating) or not (
         np.isfinite(probabilities).all() and probabilities.min() >= -1e-4 and probabilities.max() <= 1 + 1e-4
     ):
-        raise InputError("holds numbers that are not probabilities", file=folder / path, remedy=AGAIN)
+        raise InputError("holds numbers that are not probabilities", file=file, remedy=AGAIN)
     # Classes and truth values take a small part of the memory of probabilities, and a sweep has thousands of cells.
     predictions = predicted_categories(probabilities, multi_label=task == "multi_label")
     return Cell(
@@ -215,7 +211,7 @@ def _read_cell(fields: JsonFields, shape: tuple[int, int], task: str, digest: st
 
 
 def _read_targets(file: Path, task: str, classes: int, documents: int) -> tuple[np.ndarray, np.ndarray]:
-    targets, document_ids = _read_array(file, "targets"), _read_array(file, "document_ids")
+    targets, document_ids = read_arrays(file, ("targets", "document_ids"), AGAIN).values()
     multi_label = task == "multi_label"
     shape = (documents, classes) if multi_label else (documents,)
     if targets.shape != shape or document_ids.shape != (documents,):
@@ -231,17 +227,3 @@ def _read_targets(file: Path, task: str, classes: int, documents: int) -> tuple[
     if len(np.unique(document_ids)) < documents:
         raise InputError("holds a document id twice", file=file, remedy=AGAIN)
     return targets.astype(np.int64), document_ids
-
-
-def _read_array(file: Path, name: str) -> np.ndarray:
-    if not file.is_file():
-        raise InputError("no such file", file=file, remedy=AGAIN)
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            if name not in arrays.files:
-                raise InputError(f"holds no array '{name}'", file=file, remedy=AGAIN)
-            return arrays[name]
-    except InputError:
-        raise
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise InputError("cannot be read as NumPy arrays", file=file, remedy=AGAIN) from error

@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -79,6 +81,20 @@ def line_look(number: int) -> dict[str, Any]:
     place = number % len(COLOURS)
     style = LINE_STYLES[number // len(COLOURS) % len(LINE_STYLES)]
     return {"color": COLOURS[place], "marker": MARKERS[place], "linestyle": style}
+
+
+def interval_reach(rows: Sequence[Any]) -> np.ndarray:
+    """Return the lengths of error bars.
+
+    Args:
+        rows: Each with its `mean` and `interval`.
+
+    Returns:
+        `(2, rows)` distances from the mean to the interval's ends; none where the mean lies outside.
+    """
+    means = np.array([row.mean for row in rows])
+    low, high = np.array([row.interval for row in rows]).reshape(-1, 2).T
+    return np.maximum([means - low, high - means], 0)
 
 
 def add_legend(figure: Figure, order: Sequence[str] = ()) -> None:

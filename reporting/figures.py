@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reporting.classification_results import System
-from reporting.figure_style import COLOURS, add_legend, figure_style, line_look, new_figure, shortened
+from reporting.figure_style import COLOURS, add_legend, figure_style, interval_reach, line_look, new_figure, shortened
 from reporting.result_rows import Row, shots_of, systems_of
 from reporting.system_names import BASELINES, method_name
 from reporting.tables import metric_name
@@ -133,7 +133,9 @@ def frozen_depth_curve(rows: Sequence[Row]) -> Figure:
             places = np.array([depths.index(row.system.frozen) for row in members])
             label = ", ".join(part for part in (model, reading if several_readings else None) if part) or "encoder"
             means = np.array([row.mean for row in members])
-            above.errorbar(places + dodge, means, yerr=_reach(members), label=label, capsize=2, elinewidth=0.9, **look)
+            above.errorbar(
+                places + dodge, means, yerr=interval_reach(members), label=label, capsize=2, elinewidth=0.9, **look
+            )
             known = [(place, row) for place, row in zip(places, members, strict=True) if row.trained_parameters]
             below.plot([place + dodge for place, _ in known], [row.trained_parameters for _, row in known], **look)
         above.set_ylabel(metric_name(rows[0].metric))
@@ -265,20 +267,11 @@ def _curve(
     alone = whole if len(few) > 1 else few + whole
     places = [positions[row.shots] + dodge for row in alone]
     bars = {**look, "linestyle": ""}
-    axes.errorbar(places, [row.mean for row in alone], yerr=_reach(alone), capsize=2, elinewidth=0.9, **bars)
+    axes.errorbar(places, [row.mean for row in alone], yerr=interval_reach(alone), capsize=2, elinewidth=0.9, **bars)
     if few and whole:
         ends = ([where[-1], places[-1]], [few[-1].mean, whole[0].mean])
         axes.plot(*ends, color=look["color"], linestyle=(0, (1, 2)), linewidth=1)
     axes.plot([], [], label=label, **look)  # the same entry in the legend, whichever of these are there
-
-
-def _reach(rows: Sequence[Row]) -> np.ndarray:
-    """Return `(2, rows)` distances from the mean to the interval's ends; none where the mean lies outside."""
-    if not rows:
-        return np.zeros((2, 0))
-    means = np.array([row.mean for row in rows])
-    low, high = np.array([row.interval for row in rows]).T
-    return np.maximum([means - low, high - means], 0)
 
 
 def _depth_order(frozen: str) -> tuple[int, int, str]:

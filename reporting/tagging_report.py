@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from corpora.errors import InputError
 from metrics.entity_scores import STRICT_METRICS
-from reporting.comparisons import ERROR_RATE
+from reporting.adjusted_differences import ERROR_RATE
 from reporting.report_folder import write_report_files
 from reporting.tables import ABOVE, BELOW, plain_text
 from reporting.tagging_results import TaggingResults
@@ -147,7 +147,10 @@ def tagging_comparisons_json(report: TaggingReport) -> dict[str, Any]:
         "seed": report.seed,
         "reference": report.reference,
         "rows": [_row_json(row) for row in report.rows],
-        "comparisons": [{**asdict(one), "significant": one.significant} for one in report.comparisons],
+        "comparisons": [
+            {"system": one.system, "reference": one.reference, "share": one.share, **one.numbers()}
+            for one in report.comparisons
+        ],
     }
 
 

@@ -23,11 +23,9 @@ No file holds a word of a document.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +36,7 @@ from metrics.entity_matching import OUTCOMES, SCHEMAS
 from metrics.entity_scores import COUNTS
 from metrics.tagging_scores import TaggingCounts
 from reporting.json_fields import JsonFields
+from reporting.result_arrays import path_within, read_arrays
 from reporting.results_file import read_results_file
 
 SCHEMA_VERSION = 1
@@ -126,16 +125,7 @@ def read_cell_counts(file: Path) -> TaggingCounts:
     Raises:
         InputError: There is no such file, or it does not hold the counts of a tagger.
     """
-    if not file.is_file():
-        raise InputError("no such file", file=file, remedy=AGAIN)
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError("cannot be read as NumPy arrays", file=file, remedy=AGAIN) from error
-    missing = [name for name in _ARRAYS if name not in found]
-    if missing:
-        raise InputError(f"holds no array '{missing[0]}'", file=file, remedy=AGAIN)
+    found = read_arrays(file, _ARRAYS, AGAIN)
     documents, types = len(np.atleast_1d(found["document_ids"])), len(np.atleast_1d(found["labels"]))
     shapes = {
         "document_ids": (documents,),
@@ -248,15 +238,13 @@ def _other_documents(results: TaggingResults, counts: TaggingCounts) -> str | No
 def _read_cell(fields: JsonFields, labels: tuple[str, ...], digest: str, folder: Path) -> TaggingCell:
     name = fields.text("id")
     fields = JsonFields(fields.values, fields.file, f"cell '{name}'", remedy=AGAIN)
-    path = PurePosixPath(fields.text("counts"))
-    if path.is_absolute() or ".." in path.parts:
-        raise InputError(f"{fields.place}: the counts lie outside the folder", file=fields.file, remedy=AGAIN)
+    file = path_within(folder, fields, "counts")
     share = fields.number("share")
     if not 0 < share <= 100:
         raise InputError(f"{fields.place}: 'share' is not above 0 and at most 100", file=fields.file, remedy=AGAIN)
-    counts = read_cell_counts(folder / path)
+    counts = read_cell_counts(file)
     if counts.labels != labels:
-        raise InputError("the types are not those of results.json", file=folder / path, remedy=AGAIN)
+        raise InputError("the types are not those of results.json", file=file, remedy=AGAIN)
     return TaggingCell(
         id=name,
         system=fields.text("system"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,8 +9,8 @@ import numpy as np
 
 from corpora.errors import InputError
 from metrics.entity_intervals import resample_documents, resample_entity_scores
-from metrics.intervals import ResampledScores, holm, paired_difference, percentile_interval
-from reporting.comparisons import ERROR_RATE
+from metrics.intervals import ResampledScores, percentile_interval
+from reporting.adjusted_differences import AdjustedDifference, ScoredPair, adjusted_differences, resamples_for
 from reporting.tagging_results import TaggingCell, TaggingResults
 
 
@@ -65,31 +64,18 @@ class TaggingRow:
 
 
 @dataclass(frozen=True)
-class TaggingComparison:
-    """A system against the reference at the same share.
+class TaggingComparison(AdjustedDifference):
+    """A system against the reference at the same share; one family are all comparisons of the study.
 
     Args:
         system: The system.
         reference: What it is compared with.
         share: Per cent of the training sentences of both.
-        difference: How far the system is ahead.
-        interval: 95 % interval of the difference.
-        p_value: Two-sided, of the paired bootstrap.
-        adjusted_p_value: After Holm, over all comparisons of the study.
     """
 
     system: str
     reference: str
     share: float
-    difference: float
-    interval: tuple[float, float]
-    p_value: float
-    adjusted_p_value: float
-
-    @property
-    def significant(self) -> bool:
-        """Whether the difference stands at a family-wise error rate of 5 %."""
-        return self.adjusted_p_value <= ERROR_RATE
 
 
 def aggregate_tagging_rows(results: TaggingResults, resamples: int = 1_000, seed: int = 0) -> list[TaggingRow]:
@@ -147,33 +133,28 @@ def compare_tagging_rows(
         Comparisons in the order of the rows.
     """
     pairs = _compared(rows, reference)
-    found = [
-        paired_difference(
-            row.scores[metric],
-            other.scores[metric],
-            seed,
-            same_seeds=row.seeds == other.seeds and row.cells[0].corpus_digest == other.cells[0].corpus_digest,
-        )
-        for row, other in pairs
-    ]
-    adjusted = holm([one.p_value for one in found])
+    found = adjusted_differences(
+        [
+            ScoredPair(
+                row.scores[metric],
+                other.scores[metric],
+                row.seeds == other.seeds and row.cells[0].corpus_digest == other.cells[0].corpus_digest,
+            )
+            for row, other in pairs
+        ],
+        seed,
+    )
     return [
-        TaggingComparison(
-            row.system, reference, row.share, one.difference, one.interval, one.p_value, float(adjusted_p_value)
-        )
-        for (row, _), one, adjusted_p_value in zip(pairs, found, adjusted, strict=True)
+        TaggingComparison(row.system, reference, row.share, **vars(one))
+        for (row, _), one in zip(pairs, found, strict=True)
     ]
 
 
 def tagging_resamples(results: TaggingResults, reference: str, resamples: int) -> int:
-    """Return the resamples that the comparisons need, at least those asked for.
-
-    The smallest p-value is `1 / (resamples + 1)`, which Holm multiplies by the number of comparisons; so many are taken
-    that it comes to half of the error rate.
-    """
+    """Return the resamples that the comparisons need, at least those asked for."""
     there = {(cell.system, cell.share) for cell in results.cells if cell.collapse is None}
     comparisons = sum(system != reference and (reference, share) in there for system, share in there)
-    return max(resamples, math.ceil(2 * comparisons / ERROR_RATE))
+    return resamples_for(comparisons, resamples)
 
 
 def find_tagging_system(results: TaggingResults, name: str | None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reporting.figure_style import COLOURS, MARKERS, add_legend, figure_style, new_figure, shortened
+from reporting.figure_style import COLOURS, MARKERS, add_legend, figure_style, interval_reach, new_figure, shortened
 from reporting.transfer_figures import CEILING, ceiling_of, embedding_looks, main_rows
 from reporting.transfer_results import Place, Row
 from reporting.transfer_tables import CLASSIFIERS, embedding_name, place_name, settings_of, vocabulary_name
@@ -66,7 +66,14 @@ def ranking(rows: Sequence[Row], ceiling: float | None) -> Figure:
                 heights = [names.index(row.system.embedding) + dodge for row in members]
                 means = np.array([row.mean for row in members])
                 axes.errorbar(
-                    means, heights, xerr=_reach(members), label=setting, linestyle="", elinewidth=0.9, capsize=2, **look
+                    means,
+                    heights,
+                    xerr=interval_reach(members),
+                    label=setting,
+                    linestyle="",
+                    elinewidth=0.9,
+                    capsize=2,
+                    **look,
                 )
             if ceiling is not None:
                 axes.axvline(ceiling, color="black", linewidth=0.8, linestyle=(0, (1, 1.5)), label=CEILING)
@@ -111,7 +118,9 @@ def vocabularies(rows: Sequence[Row]) -> Figure:
                 means = [row.mean for row in members]
                 bars = {**look, "linestyle": ""}
                 label = embedding_name(embedding)
-                axes.errorbar(means, heights, xerr=_reach(members), label=label, elinewidth=0.9, capsize=2, **bars)
+                axes.errorbar(
+                    means, heights, xerr=interval_reach(members), label=label, elinewidth=0.9, capsize=2, **bars
+                )
             axes.axvline(0.5, color="#A0A0A0", linewidth=0.7)
             labels = [textwrap.fill(shortened(vocabulary_name(name), 48), 26) for name in names]
             axes.set_yticks(range(len(names)), labels, fontsize=8)
@@ -179,12 +188,3 @@ def _untuned(rows: Sequence[Row]) -> list[Row]:
 
 def _title(place: Place) -> str:
     return place_name(place) + (f" from {place.source}" if place.source else " encounters")
-
-
-def _reach(rows: Sequence[Row]) -> np.ndarray:
-    """Return `(2, rows)` distances from the mean to the interval's ends; none where the mean lies outside."""
-    if not rows:
-        return np.zeros((2, 0))
-    means = np.array([row.mean for row in rows])
-    low, high = np.array([row.interval for row in rows]).T
-    return np.maximum([means - low, high - means], 0)

@@ -6,39 +6,27 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metrics.intervals import holm, paired_difference
+from reporting.adjusted_differences import AdjustedDifference, ScoredPair, adjusted_differences, resamples_for
 from reporting.transfer_results import Place, Row, System
 
-ERROR_RATE = 0.05
 REFERENCES = ("one_hot", "random")
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A system against the same classifier and setting on control vectors.
+class Comparison(AdjustedDifference):
+    """A system against the same classifier and setting on control vectors, in AUROC.
+
+    One family are the comparisons with one reference at one place, a column of a table.
 
     Args:
         system: The system.
         place: Where both are compared.
         reference: The control: `one_hot` or `random`.
-        difference: How far the system is ahead in AUROC.
-        interval: 95 % interval of the difference, over test encounters and seeds.
-        p_value: Two-sided, of the paired bootstrap.
-        adjusted_p_value: After Holm, over the comparisons with this reference at this place, a column of a table.
     """
 
     system: System
     place: Place
     reference: str
-    difference: float
-    interval: tuple[float, float]
-    p_value: float
-    adjusted_p_value: float
-
-    @property
-    def significant(self) -> bool:
-        """Whether the difference stands at a family-wise error rate of 5 %."""
-        return self.adjusted_p_value <= ERROR_RATE
 
 
 def compare_vectors(rows: Sequence[Row], seed: int = 0) -> list[Comparison]:
@@ -60,16 +48,12 @@ def compare_vectors(rows: Sequence[Row], seed: int = 0) -> list[Comparison]:
             if other is not None and row.system.embedding not in (None, reference):
                 families.setdefault(row.place, []).append((row, other))
         for pairs in families.values():
-            differences = [
-                paired_difference(row.scores, other.scores, seed, same_seeds=row.seeds == other.seeds)
-                for row, other in pairs
-            ]
-            adjusted = holm([one.p_value for one in differences])
+            differences = adjusted_differences(
+                [ScoredPair(row.scores, other.scores, row.seeds == other.seeds) for row, other in pairs], seed
+            )
             found += [
-                Comparison(
-                    row.system, row.place, reference, one.difference, one.interval, one.p_value, float(adjusted_p)
-                )
-                for (row, _), one, adjusted_p in zip(pairs, differences, adjusted, strict=True)
+                Comparison(row.system, row.place, reference, **vars(one))
+                for (row, _), one in zip(pairs, differences, strict=True)
             ]
     return found
 
@@ -82,4 +66,4 @@ def enough_resamples(keys: Sequence[tuple[System, Place]], resamples: int) -> in
         resamples: At least so many.
     """
     sizes = Counter(place for system, place in set(keys) if system.embedding is not None)
-    return max(resamples, round(2 * max(sizes.values(), default=0) / ERROR_RATE))
+    return resamples_for(max(sizes.values(), default=0), resamples)

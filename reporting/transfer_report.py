@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from reporting.adjusted_differences import ERROR_RATE
+from reporting.report_folder import write_report_files
 from reporting.tables import ABOVE, BELOW, plain_text
-from reporting.transfer_comparisons import ERROR_RATE, Comparison, compare_vectors, enough_resamples
+from reporting.transfer_comparisons import Comparison, compare_vectors, enough_resamples
 from reporting.transfer_results import Row, TransferResults, transfer_rows
 from reporting.transfer_tables import (
     blocks,
@@ -134,11 +135,7 @@ def comparisons_json(report: TransferReport) -> dict[str, Any]:
                 **asdict(found.system),
                 **asdict(found.place),
                 "reference": found.reference,
-                "difference": found.difference,
-                "interval": list(found.interval),
-                "p_value": found.p_value,
-                "adjusted_p_value": found.adjusted_p_value,
-                "significant": found.significant,
+                **found.numbers(),
             }
             for found in report.comparisons
         ],
@@ -159,21 +156,13 @@ def write_report(report: TransferReport, folder: Path) -> list[Path]:
     from reporting.transfer_comparison_figures import comparison_figures
     from reporting.transfer_figures import transfer_figures
 
-    partial = folder / "report.partial"
-    if partial.is_dir():
-        shutil.rmtree(partial)  # of a run that was killed
-    try:
-        partial.mkdir(parents=True)
+    def write(partial: Path) -> None:
         (partial / TABLE).write_text(report_markdown(report), encoding="utf-8")
         content = json.dumps(comparisons_json(report), indent=2, ensure_ascii=False) + "\n"
         (partial / COMPARISONS).write_text(content, encoding="utf-8")
         figures = {**transfer_figures(report.rows), **comparison_figures(report.rows, report.results.outcomes)}
         for name, figure in figures.items():
             save_figure(figure, partial / name)
-        made = {file.name for file in partial.iterdir()}
-        for stale in [*folder.glob("transfer_*.png"), *folder.glob("transfer_*.svg")]:
-            if stale.name not in made:
-                stale.unlink()
-        return [file.replace(folder / file.name) for file in sorted(partial.iterdir())]
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+
+    earlier = [file.name for suffix in ("png", "svg") for file in folder.glob(f"transfer_*.{suffix}")]
+    return write_report_files(folder, write, earlier)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from metrics.auroc_bootstrap import resample_aurocs
 from metrics.binary_scores import resample_patients
 from metrics.intervals import ResampledScores, percentile_interval
 from reporting.json_fields import JsonFields
+from reporting.result_arrays import path_within, read_arrays
 from reporting.results_file import read_results_file
 
 SCHEMA_VERSION = 1
@@ -150,7 +151,7 @@ def load_transfer_results(folder: str | Path) -> TransferResults:
     """
     folder = Path(folder)
     fields = read_results_file(folder, "concept_transfer", "a transfer study", SCHEMA_VERSION, "concept_transfer.py")
-    stored = _arrays(folder / "test_targets.npz", ("targets", "patients"))
+    stored = read_arrays(folder / "test_targets.npz", ("targets", "patients"), AGAIN)
     outcomes, patients = stored["targets"], stored["patients"]
     if outcomes.shape != patients.shape or not np.isin(outcomes, (0, 1)).all():
         raise InputError("holds no outcomes of 0 and 1 with their patients", file=folder / "test_targets.npz")
@@ -166,12 +167,10 @@ def load_transfer_results(folder: str | Path) -> TransferResults:
 
 
 def _read_cell(fields: JsonFields, folder: Path, encounters: int) -> Cell:
-    path = PurePosixPath(fields.text("predictions"))
-    if path.is_absolute() or ".." in path.parts:
-        raise InputError(f"{fields.place}: the predictions lie outside the folder", file=fields.file, remedy=AGAIN)
-    probabilities = _arrays(folder / path, ("probabilities",))["probabilities"]
+    file = path_within(folder, fields, "predictions")
+    probabilities = read_arrays(file, ("probabilities",), AGAIN)["probabilities"]
     if probabilities.shape != (encounters,) or not np.isfinite(probabilities).all():
-        raise InputError(f"does not hold {encounters:,} probabilities", file=folder / path, remedy=AGAIN)
+        raise InputError(f"does not hold {encounters:,} probabilities", file=file, remedy=AGAIN)
     epochs = fields.values.get("trajectory") or []
     scores = [epoch.get("test_auroc") for epoch in epochs if isinstance(epoch, dict)]
     tuned = bool(scores) and all(isinstance(score, float) for score in scores)
@@ -192,16 +191,6 @@ def _read_cell(fields: JsonFields, folder: Path, encounters: int) -> Cell:
         np.array(scores) if tuned else None,
         fields.values.get("best_epoch"),
     )
-
-
-def _arrays(file: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    if not file.is_file():
-        raise InputError("no such file", file=file, remedy=AGAIN)
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names}
-    except (OSError, ValueError, LookupError, EOFError) as error:
-        raise InputError("cannot be read as NumPy arrays", file=file, remedy=AGAIN) from error
 
 
 def transfer_rows(results: TransferResults, resamples: int = 1_000, seed: int = 0) -> list[Row]:

@@ -96,8 +96,9 @@ def main(argv: list[str] | None = None) -> None:
     check_names([*checkpoints, *named_paths(options.sources, "--sources"), *named_paths([options.target], "--target")])
     for checkpoint in checkpoints.values():
         check_checkpoint(checkpoint)
-    if options.bayes_network is not None and not Path(options.bayes_network).is_file():
-        raise InputError("no such file", file=options.bayes_network, remedy="check --bayes_network")
+    if options.bayes_network is not None:
+        if not Path(options.bayes_network).is_file():
+            raise InputError("no such file", file=options.bayes_network, remedy="check --bayes_network")
         if not reading.positive_values:
             raise InputError("--bayes_network needs the outcome's classes", remedy="give --positive_values")
     ConceptTemplates(concepts.template, concepts.negation, concepts.level)

@@ -1,8 +1,10 @@
 """Fixtures that every room's tests share."""
 
+import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")
-def run_script(tmp_path_factory):
-    """Run `scripts/NAME.py` in a process of its own, offline and on one thread, as a user would."""
+def offline_environment(tmp_path_factory):
+    """The environment of a process of its own: offline, on one thread, with empty caches."""
     caches = tmp_path_factory.mktemp("huggingface")
-    environment = {
+    return {
         **os.environ,
         "HF_HOME": str(caches),
         "HF_HUB_CACHE": str(caches / "hub"),
@@ -25,11 +27,92 @@ def run_script(tmp_path_factory):
         "TOKENIZERS_PARALLELISM": "false",
     }
 
+
+@pytest.fixture(scope="session")
+def run_script(offline_environment):
+    """Run `scripts/NAME.py` in a process of its own, offline and on one thread, as a user would."""
+
     def run(name, *arguments, cwd=None):
         command = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *map(str, arguments)]
-        return subprocess.run(command, cwd=cwd, env=environment, text=True, capture_output=True, timeout=600)
+        return subprocess.run(command, cwd=cwd, env=offline_environment, text=True, capture_output=True, timeout=600)
 
     return run
+
+
+# Importing the libraries takes ten times as long as most of what the tests let a process do.
+FORK_SERVER = """
+import gc, json, os, runpy, signal, sys, traceback
+sys.path[:0] = sys.argv[1:3]
+import torch
+torch.set_num_threads(1)
+import datasets, matplotlib.figure, pandas, scipy.stats, sentence_transformers, sklearn.linear_model, transformers
+import collators, model_cards.card_callback, trainers
+from transformers import AutoModel, BertConfig, BertModel
+# The first model that is loaded compiles the names of the weights of all models, the first card its template.
+small = BertConfig(vocab_size=9, hidden_size=2, num_hidden_layers=1, num_attention_heads=1, intermediate_size=2)
+BertModel(small).save_pretrained(sys.argv[3])
+AutoModel.from_pretrained(sys.argv[3])
+model_cards.card_callback.write_card(sys.argv[3])
+gc.collect()
+gc.freeze()  # the children need not look at these objects again
+
+
+def child(job, environment):
+    signal.alarm(400)
+    log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1), os.dup2(log, 2)
+    os.environ.update(environment)
+    sys.argv = [job["program"], *job["arguments"]]
+    try:
+        runpy.run_path(job["program"], run_name="__main__")
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush(), sys.stderr.flush()
+    os._exit(status)
+
+
+for line in sys.stdin:
+    job, children = json.loads(line), []
+    for environment in job["environments"]:
+        children.append(os.fork())
+        if not children[-1]:
+            child(job, environment)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(one, 0)[1]) for one in children]
+    print("ended", json.dumps(codes), flush=True)
+"""
+
+
+@pytest.fixture(scope="session")
+def run_forked(offline_environment, tmp_path_factory):
+    """Run a Python program in forks of one clean interpreter that has imported the libraries, and `scripts/` in reach.
+
+    `run_forked(program, *arguments, environments=[{}])` runs a file once for each environment, all at the same time,
+    and fails with what they wrote unless all end well.
+    """
+    folder = tmp_path_factory.mktemp("forks")
+    command = [sys.executable, "-c", FORK_SERVER, str(ROOT / "scripts"), str(ROOT), str(folder / "small")]
+    with (folder / "server.log").open("w") as errors:
+        server = subprocess.Popen(
+            command, env=offline_environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+
+    def run(program, *arguments, environments=({},)):
+        log = folder / f"{len(list(folder.iterdir()))}.log"
+        job = {"program": program, "arguments": arguments, "environments": environments, "log": log}
+        with suppress(BrokenPipeError):  # it has died, which its log tells
+            server.stdin.write(json.dumps(job, default=str) + "\n")
+            server.stdin.flush()
+        answer = next((line for line in server.stdout if line.startswith("ended ")), None)
+        assert answer is not None, (folder / "server.log").read_text()[-3000:]
+        codes = json.loads(answer.removeprefix("ended "))
+        assert not any(codes), f"{codes}: {log.read_text()[-4000:]}"
+
+    yield run
+    with suppress(BrokenPipeError):
+        server.stdin.close()
+    server.wait()
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ REASON = "shared under an agreement with the ward"
 
 # One interpreter imports the libraries once. Each run is a forked process of its own, which ends as the script does.
 PROGRAM = """
-import json, os, signal, sys
+import gc, json, os, signal, sys
 sys.path.insert(0, sys.argv[1])
 import torch
 torch.set_num_threads(1)
@@ -37,6 +37,10 @@ import transformers, sentence_transformers
 import command_line, pretrain, pretrain_evaluation, pretrain_publication
 import audit_attacks, frozen_probe, trainers, sklearn.linear_model, matplotlib.figure
 import model_cards.render, model_cards.publishing, reporting.privacy_figure
+from transformers import AutoModelForMaskedLM
+AutoModelForMaskedLM.from_pretrained("base")  # the first model that is loaded compiles the names of all weights
+gc.collect()
+gc.freeze()  # the children need not look at these objects again
 
 
 def die(*_):
@@ -68,7 +72,7 @@ for step in json.loads(sys.argv[2]):
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
-from transformers import AutoModel, AutoModelForMaskedLM
+from transformers import AutoModel
 from model_cards.loader_check import PROBES
 AutoModelForMaskedLM.from_pretrained(sys.argv[3])
 np.savez(

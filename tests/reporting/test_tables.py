@@ -21,7 +21,8 @@ def row(system, shots, mean, **fields):
 
 
 def comparison(system, shots, difference, adjusted):
-    return Comparison(system, B, shots, difference, (0, 0), 0.01, adjusted)
+    numbers = {"difference": difference, "interval": (0, 0), "p_value": 0.01, "adjusted_p_value": adjusted}
+    return Comparison(system, B, shots, **numbers)
 
 
 def test_systems_against_shots():

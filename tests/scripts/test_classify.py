@@ -27,6 +27,12 @@ def base(make_model, tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Leave out the figures, which the first test looks at."""
+    monkeypatch.setattr("reporting.classification_report._write_figures", lambda *_: None)
+
+
 def rows(count=120, seed=0):
     random = np.random.default_rng(seed)
     filler = "the patient was admitted with no review in home follow up".split()
@@ -94,7 +100,7 @@ def test_every_method_has_its_cells_and_the_files_hold_what_they_say(base, corpu
     assert not list((tmp_path / "out").rglob("*.partial"))
 
 
-def test_an_interrupted_study_goes_on_and_ends_the_same(base, corpus, tmp_path, monkeypatch):
+def test_an_interrupted_study_goes_on_and_ends_the_same(base, corpus, tmp_path, monkeypatch, no_figures):
     options = ["--models", f"tiny={base}", "--methods", "knn", "mlp", "--readings", "head_tail"]
     study(corpus, tmp_path / "whole", *options)
     written = classify.ResultFolder.write
@@ -135,7 +141,7 @@ def test_an_interrupted_study_goes_on_and_ends_the_same(base, corpus, tmp_path, 
     assert len(results(tmp_path / "out")["cells"]) == 4
 
 
-def test_few_weights_by_peft_have_cells_of_their_own(base, corpus, tmp_path, capsys):
+def test_few_weights_by_peft_have_cells_of_their_own(base, corpus, tmp_path, capsys, no_figures):
     methods = ["mlp", "lora", "dora", "ia3", "ln_tuning"]
     options = ["--methods", *methods, "--freeze", "1", "--no_baselines", "--seeds", 1, "--shots", 4, "--lora_rank", 2]
     study(corpus, tmp_path / "out", "--models", f"tiny={base}", *options, "--readings", "head")
@@ -154,7 +160,7 @@ def test_few_weights_by_peft_have_cells_of_their_own(base, corpus, tmp_path, cap
 
 
 @pytest.mark.parametrize(("label", "task"), [("flags", "multi_label"), ("severity", "ordinal")])
-def test_lists_and_scales(base, corpus, tmp_path, label, task):
+def test_lists_and_scales(base, corpus, tmp_path, label, task, no_figures):
     order = ["--label_order", 1, 2, 3] if task == "ordinal" else []
     methods = ["--methods", "logistic_regression", "hybrid", "mlp", "fine_tuned", "--seeds", 1, "--shots", 4]
     study(corpus, tmp_path / "out", "--models", f"tiny={base}", *methods, *order, label=label)
@@ -164,7 +170,7 @@ def test_lists_and_scales(base, corpus, tmp_path, label, task):
     assert all(names <= cell["metrics"].keys() for cell in found["cells"])
 
 
-def test_without_a_validation_split_a_part_of_training_is_kept_for_it(corpus, tmp_path):
+def test_without_a_validation_split_a_part_of_training_is_kept_for_it(corpus, tmp_path, no_figures):
     lines = [{**line, "split": "test" if line["split"] == "test" else "train"} for line in rows()]
     study(write(tmp_path / "two.jsonl", lines), tmp_path / "out")
     documents = results(tmp_path / "out")["documents"]
@@ -208,7 +214,7 @@ def test_faults_are_one_line(base, corpus, tmp_path):
         assert not (tmp_path / "out" / "results.json").exists()
 
 
-def test_more_shots_than_documents_and_a_rare_class_are_said(base, tmp_path, capsys):
+def test_more_shots_than_documents_and_a_rare_class_are_said(base, tmp_path, capsys, no_figures):
     lines = [
         {**line, "specialty": "rare" if number in (1, 2) else line["specialty"]} for number, line in enumerate(rows())
     ]
@@ -218,7 +224,7 @@ def test_more_shots_than_documents_and_a_rare_class_are_said(base, tmp_path, cap
     assert "3 of 3 classes have fewer than 500 training documents" in said
 
 
-def test_the_untouched_model_is_always_in_the_table(base, corpus, tmp_path, capsys):
+def test_the_untouched_model_is_always_in_the_table(base, corpus, tmp_path, capsys, no_figures):
     first, second = tmp_path / "first", tmp_path / "second"
     for folder, before in ((first, base), (second, first)):
         shutil.copytree(base, folder)

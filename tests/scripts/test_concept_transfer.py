@@ -58,6 +58,13 @@ def no_report(monkeypatch):
     monkeypatch.setattr(concept_transfer, "report", lambda folder: None)
 
 
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Leave out the figures, which another test looks at."""
+    monkeypatch.setattr("reporting.transfer_figures.transfer_figures", lambda *_: {})
+    monkeypatch.setattr("reporting.transfer_comparison_figures.comparison_figures", lambda *_: {})
+
+
 def study(files, folder, *options):
     words = ["--sources", f"north={files['north']}", "--target", f"south={files['south']}", "--output_dir", folder]
     words += ["--target_test", files["test"], "--encounter_format", "wide", "--outcome_column", "outcome"]
@@ -127,7 +134,7 @@ def test_the_files_hold_what_they_say(files, make_encoder, tmp_path, capsys):
     assert not list((tmp_path / "out").rglob("*.partial"))
 
 
-def test_interrupted_anywhere_it_ends_the_same_and_computes_nothing_twice(files, tmp_path, monkeypatch):
+def test_interrupted_anywhere_it_ends_the_same_and_computes_nothing_twice(files, tmp_path, monkeypatch, no_figures):
     options = ["--classifiers", "set_mean", "--protocols", "direct", "tuned_head", "--choose_rate", "once"]
     study(files, tmp_path / "whole", *options)
     written, fitted = concept_transfer.TransferFolder.write, concept_transfer_fits.TransferFits._fit
@@ -279,6 +286,21 @@ def test_faults_are_one_line_and_leave_nothing(files, make_encoder, tmp_path):
         assert message in str(error.value) and "\n" not in str(error.value), str(error.value)
         assert not (tmp_path / "out").exists(), message
     assert [file.name for file in (tmp_path / "foreign").iterdir()] == ["thesis.txt"]
+
+
+def test_a_network_needs_the_classes_of_the_outcome(files, tmp_path):
+    words = [
+        "--sources",
+        f"north={files['north']}",
+        "--target",
+        f"south={files['south']}",
+        "--encounter_format",
+        "wide",
+    ]
+    words += ["--outcome_column", "outcome", "--outcome_above", 0.5, "--bayes_network", files["names"]]
+    with pytest.raises(InputError, match="--bayes_network needs the outcome's classes; give --positive_values"):
+        concept_transfer.main([str(word) for word in [*words, "--output_dir", tmp_path / "out"]])
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_fault_on_the_command_line_is_one_line(run_script, files, tmp_path):

@@ -1,9 +1,6 @@
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -172,7 +169,30 @@ def test_what_changed_in_between_is_encoded_again(make_encoder, notes, tmp_path,
     assert (tmp_path / "out.npy").read_bytes() == (tmp_path / "fresh.npy").read_bytes()
 
 
-def test_killed_with_sigkill_and_run_again(make_encoder, tmp_path):
+# Killed before the third of four shards is written.
+KILLED = """
+import os, signal, sys
+import encode
+
+write = encode.EmbeddingOutput.write_shard
+
+
+def write_shard(self, file, embeddings):
+    if file.name.startswith("000002-"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(self, file, embeddings)
+
+
+child = os.fork()
+if child == 0:
+    encode.EmbeddingOutput.write_shard = write_shard
+    encode.main(sys.argv[1:])
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == signal.SIGKILL
+"""
+
+
+def test_killed_with_sigkill_and_run_again(make_encoder, run_forked, tmp_path):
     import torch
 
     file = tmp_path / "notes.jsonl"
@@ -180,21 +200,10 @@ def test_killed_with_sigkill_and_run_again(make_encoder, tmp_path):
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     output = tmp_path / "out.npy"
     arguments = _arguments(make_encoder("bert"), file, output)
-    environment = {
-        **os.environ,
-        "HF_HUB_OFFLINE": "1",
-        "HF_DATASETS_CACHE": str(tmp_path / "cache"),
-        "OMP_NUM_THREADS": "1",
-    }
-    process = subprocess.Popen([sys.executable, str(SCRIPT), *arguments], env=environment, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 300
-    while process.poll() is None and not list(Path(f"{output}.partial").glob("0*.npy")):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    (tmp_path / "program.py").write_text(KILLED)
+    run_forked(tmp_path / "program.py", *arguments)
     kept = {shard: shard.stat().st_mtime_ns for shard in Path(f"{output}.partial").glob("0*.npy")}
-    assert 1 <= len(kept) < 4 and not output.exists()
+    assert len(kept) == 2 and not output.exists()
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the last bits depend on it

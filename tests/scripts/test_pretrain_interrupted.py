@@ -2,29 +2,15 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-
-# One interpreter imports the libraries once; each run is a forked process of its own, killed from inside at an exact
-# place: in the middle of a step, in the middle of writing a checkpoint, after the last step.
+# Killed in the middle of a step, in the middle of writing a checkpoint, after the last step.
 PROGRAM = """
-import os, signal, sys
-sys.path.insert(0, sys.argv[1] + "/scripts")
-import torch
-torch.set_num_threads(1)
 import pretrain
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer
 from trainers.base import AdaptationTrainer
-
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def kill_in_step(step):
@@ -56,29 +42,7 @@ def kill_while_exporting(_):
     )
 
 
-def run(arguments, kill=None, step=None):
-    child = os.fork()
-    if child == 0:
-        if kill is not None:
-            globals()[kill](step)
-        try:
-            status = pretrain.main(arguments)
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-            status = 1
-        sys.stdout.flush(), sys.stderr.flush()
-        os._exit(status)
-    return os.waitpid(child, 0)[1]
-
-
-import json
-for scenario in json.loads(sys.argv[2]):
-    print("==", scenario["folder"], flush=True)
-    arguments = scenario["arguments"] + ["--output_dir", scenario["folder"]]
-    for kill, step in scenario["kills"]:
-        assert run(arguments, kill, step) == signal.SIGKILL, "was not killed"
-    assert run(arguments) == 0, "failed"
+play(pretrain.main)
 """
 
 KILLS = {
@@ -97,7 +61,7 @@ def digest(path):
 
 
 @pytest.mark.parametrize("objective", ["declutr", "mlm", "note_category"])
-def test_resumed_weights_are_the_same_bytes(notes, make_model, tmp_path, objective):
+def test_resumed_weights_are_the_same_bytes(notes, make_model, play_killed, tmp_path, objective):
     model, tokenizer = make_model("roberta", dropout=0.1)
     model.save_pretrained(tmp_path / "base")
     tokenizer.save_pretrained(tmp_path / "base")
@@ -115,25 +79,7 @@ def test_resumed_weights_are_the_same_bytes(notes, make_model, tmp_path, objecti
     else:
         arguments += ["--max_length", 32, "--category_balance", "sampling", "--category_head", "mlp"]
         arguments += ["--category_head_dropout", 0.1]
-    scenarios = [
-        {"folder": str(tmp_path / name), "arguments": list(map(str, arguments)), "kills": kills}
-        for name, kills in KILLS.items()
-    ]
-    environment = {
-        **os.environ,
-        "HF_HUB_OFFLINE": "1",
-        "HF_DATASETS_CACHE": str(tmp_path / "cache"),
-        "TOKENIZERS_PARALLELISM": "false",
-        "OMP_NUM_THREADS": "1",
-    }
-    result = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(ROOT), json.dumps(scenarios)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
-    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
+    play_killed(PROGRAM, arguments, KILLS)
     expected = digest(tmp_path / "untouched" / "model.safetensors")
     assert expected != digest(tmp_path / "base" / "model.safetensors")
     for name in KILLS:

@@ -1,10 +1,7 @@
 """Two processes give the loss and the gradients of one process with the whole batch."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -75,7 +72,7 @@ CASES += [("cross_entropy", 1), ("cross_entropy", 2), ("supcon", 1), ("combined"
 
 
 @pytest.fixture(scope="module")
-def folder(make_model, notes, tmp_path_factory):
+def folder(make_model, notes, run_forked, tmp_path_factory):
     """Train every case in one process and in two."""
     folder = tmp_path_factory.mktemp("processes")
     model, tokenizer = make_model("bert")
@@ -91,16 +88,14 @@ def folder(make_model, notes, tmp_path_factory):
     short = short.add_column("ward", [None if number % 5 < 2 else "AB"[number % 2] for number in range(16)])
     short.save_to_disk(folder / "notes")
     (folder / "program.py").write_text(PROGRAM)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    for processes in (1, 2):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
-        command = [sys.executable, *(launcher if processes > 1 else [])]
-        command += [str(folder / "program.py"), str(folder), str(processes), json.dumps(CASES)]
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-        assert result.returncode == 0, result.stderr[-3000:]
+    run_forked(folder / "program.py", folder, 1, json.dumps(CASES))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    # As torchrun sets them.
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    ranks = [{**common, "RANK": rank, "LOCAL_RANK": rank} for rank in "01"]
+    run_forked(folder / "program.py", folder, 2, json.dumps(CASES), environments=ranks)
     return folder
 
 
