@@ -178,21 +178,29 @@ class AdaptationTrainer(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return the weighted sum of the terms, scaled so that the sum over a step is the step's loss."""
-        training = model.training
         loss = torch.zeros((), device=self.args.device)
         for term in self.loss_terms(model, inputs):
             self.record(f"{term.name}_loss", term.total, term.count)
-            items = self._step_items.get(term.name, num_items_in_batch)
-            if term.over_step and training and items is not None:
-                # Gradients are averaged over processes afterwards, so each one's share is scaled up.
-                scale = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
-                value = term.total * scale / torch.as_tensor(items).clamp(min=1)
-            else:
-                value = term.total / max(1, term.count)
-                if training:
-                    value = value / self.current_gradient_accumulation_steps
-            loss = loss + term.weight * value
+            loss = loss + self.share_of_step(term, num_items_in_batch)
         return (loss, {"loss": loss}) if return_outputs else loss
+
+    def share_of_step(self, term: LossTerm, num_items_in_batch: torch.Tensor | int | None) -> torch.Tensor:
+        """Return a weighted term, scaled so that the sum over the micro-batches of a step is the step's loss.
+
+        Args:
+            term: A term of one micro-batch.
+            num_items_in_batch: Labels of the step; None outside training.
+        """
+        items, training = self._step_items.get(term.name, num_items_in_batch), self.model.training
+        if term.over_step and training and items is not None:
+            # Gradients are averaged over processes afterwards, so each one's share is scaled up.
+            scale = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
+            value = term.total * scale / torch.as_tensor(items).clamp(min=1)
+        else:
+            value = term.total / max(1, term.count)
+            if training:
+                value = value / self.current_gradient_accumulation_steps
+        return term.weight * value
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> torch.Tensor | int | None:
         """Count the items of a step: labels, as `Trainer` does, and those of `count_items`."""

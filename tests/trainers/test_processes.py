@@ -46,11 +46,17 @@ for objective, accumulation in json.loads(sys.argv[3]):
         )
     else:
         policies = dict(same_document="ignore", same_patient="positive") if objective == "policies" else {}
-        if objective == "combined":
+        if objective == "cached":
+            policies = dict(contrastive_mini_batch_tokens=60)
+        if objective in ("combined", "cached_combined"):
             policies = dict(category_columns=["note_category"], same_category="ignore", category_loss="supcon")
+        if objective == "cached_combined":
+            policies |= dict(contrastive_mini_batch_tokens=60, supcon_projection_size=8)
+            common |= dict(gradient_accumulation_steps=2, per_device_train_batch_size=4 // processes)
         arguments = DeclutrArguments(**common, min_span_length=8, max_span_length=24, **policies)
         documents, _ = keep_long_enough(tokenized, 16)
         trainer = DeclutrTrainer(model, arguments, processing_class=tokenizer, train_dataset=documents)
+        trainer.chunk_tokens = 200  # several chunks
     trainer.train()
     if processes > 1:
         assert torch.distributed.get_world_size() == processes
@@ -72,6 +78,7 @@ if processes > 1:
 """
 CASES = [("declutr", 1), ("policies", 1), ("mlm", 1), ("mlm", 2)]
 CASES += [("cross_entropy", 1), ("cross_entropy", 2), ("supcon", 1), ("combined", 1)]
+CASES += [("cached", 1), ("cached_combined", 1)]
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +128,12 @@ def test_two_processes_equal_one(folder, objective, accumulation):
     for first, second in zip(one, two, strict=True):
         for name in set(first) - {"spans_per_second", "tokens_per_second", "documents_per_second", "epoch"}:
             assert second[name] == pytest.approx(first[name], rel=1e-4), name
+
+
+def test_cached_gradients_equal_plain_ones(folder):
+    plain, cached = (torch.load(folder / f"{objective}-1-2.pt") for objective in ("declutr", "cached"))
+    for name, value in plain.items():
+        torch.testing.assert_close(cached[name], value, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("objective", ["cross_entropy", "supcon"])
