@@ -31,6 +31,13 @@ class AdaptationArguments(TrainingArguments):
     pad_to_multiple_of: int | None = field(
         default=None, metadata={"help": "Round batch lengths up to a multiple of this (8 suits tensor cores)."}
     )
+    unpadded: bool = field(
+        default=True,
+        metadata={
+            "help": "Read real tokens only, laid end to end, where the encoder's family is known (BERT, RoBERTa, "
+            "DistilBERT, ELECTRA, ...); others are read padded. Exact; --no_unpadded for comparison."
+        },
+    )
     head_warmup_steps: float | None = field(
         default=None,
         metadata={

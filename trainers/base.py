@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput
+from transformers.utils import logging
 
 from collators.epochs import EpochDataset
 from collators.masking import IGNORE_INDEX
@@ -25,14 +25,18 @@ from modeling.adapters import merged
 from modeling.head import head_parameters
 from modeling.masked_positions import forward_masked_positions, inner_model
 from modeling.sentence_transformers_files import write_sentence_transformers_files
+from modeling.unpadded import run_unpadded, why_padded
 from modeling.window import model_window
 from trainers.arguments import AdaptationArguments
 from trainers.epoch_callback import EpochCallback
 from trainers.head_warmup import HeadWarmupCallback
+from trainers.masked_lm_loss import summed_cross_entropy
 from trainers.meters import MeanMeter, Throughput
 from trainers.parameter_groups import give_own_rate
 from trainers.resuming import run_is_finished
 from trainers.schedules import slanted_triangular_factor
+
+logger = logging.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -101,8 +105,11 @@ class AdaptationTrainer(Trainer):
             eval_dataset=_with_epochs(eval_dataset, fixed_epoch=0),
             **kwargs,
         )
+        inner = inner_model(self.model)
+        if self.args.unpadded and not run_unpadded(inner):
+            logger.info("%s", why_padded(inner.config))
         # Saved with the checkpoint; without it a long document would reach the position table's end and crash `encode`.
-        window = model_window(inner_model(self.model).config)
+        window = model_window(inner.config)
         processing_class.model_max_length = min(processing_class.model_max_length, window)
         if window % (args.pad_to_multiple_of or 1):
             raise InputError(
@@ -152,10 +159,10 @@ class AdaptationTrainer(Trainer):
             weight: Weight of the term.
         """
         targets = labels[labels != IGNORE_INDEX]
-        if len(targets):
-            self.record("mlm_accuracy", (logits.argmax(-1) == targets).sum(), len(targets))
         # A sum over no token is 0 and still reaches every parameter, which DistributedDataParallel requires.
-        total = F.cross_entropy(logits.float(), targets, reduction="sum")
+        total, hits = summed_cross_entropy(logits, targets)
+        if len(targets):
+            self.record("mlm_accuracy", hits, len(targets))
         return LossTerm("mlm", weight, total, len(targets), over_step=True)
 
     def forward(self, model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,12 +13,13 @@ from transformers import PreTrainedTokenizerBase
 
 from collators.declutr import DeclutrCollator
 from collators.masking import IGNORE_INDEX
-from collators.mini_batches import MiniBatch, split_by_length
+from collators.mini_batches import MiniBatch, split_by_length, split_evenly
 from collators.special_tokens import special_token_affixes
 from corpora.category_columns import CategoryColumn
 from corpora.errors import InputError
 from modeling.masked_positions import forward_masked_positions, inner_model
 from modeling.pooling import pool
+from modeling.unpadded import is_unpadded
 from modeling.window import model_window
 from trainers.base import LossTerm
 from trainers.cached_gradients import cached_loss
@@ -36,7 +37,8 @@ class DeclutrTrainer(MetadataTrainer):
     With `category_columns` the loss of `MetadataTrainer` comes on top: it reads the embeddings of the anchors, or with
     `category_view="clean"` of the (unmasked) positives.
 
-    Anchors and positives pass the encoder together, sorted by length and in a few chunks, so that little is padding.
+    Anchors and positives pass the encoder together, in a few chunks: without padding, or, where the encoder does not
+    know how (`modeling.unpadded`), sorted by length, so that little is padding.
     The positives' embeddings of an anchor are averaged before the cosine. Embeddings of all processes stand in one
     contrastive batch, with the gradient of the whole. With `contrastive_mini_batch_tokens` the batch may hold hundreds
     of documents: gradients are cached (`trainers.cached_gradients`).
@@ -147,6 +149,8 @@ class DeclutrTrainer(MetadataTrainer):
 
     def _mini_batches(self, inputs: Mapping[str, torch.Tensor]) -> list[MiniBatch]:
         budget = self.args.contrastive_mini_batch_tokens or self.chunk_tokens
+        if is_unpadded(inner_model(self.model)):
+            return split_evenly(inputs, budget)
         return split_by_length(inputs, budget, self.args.pad_to_multiple_of)
 
     def _encode(self, model: nn.Module, mini_batch: MiniBatch) -> tuple[torch.Tensor, LossTerm | None]:

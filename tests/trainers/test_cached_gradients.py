@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from collators import keep_long_enough, tokenize_documents
 from modeling.adapters import add_lora
+from modeling.unpadded import is_unpadded
 from trainers import DeclutrArguments, DeclutrTrainer
 from trainers.cached_gradients import RandomState, cached_loss
 
@@ -165,6 +166,8 @@ def trainer_of(make_model, documents_of, tmp_path):
 
 CASES = {
     "masked LM": {},
+    "read padded": {"unpadded": False},
+    "an encoder that is read padded": {"family": "modernbert"},
     "contrastive alone": {"mlm_weight": 0.0},
     "clean anchors, padded to eights": {"clean_anchors": True, "pad_to_multiple_of": 8, "pooling": "cls"},
     "roberta": {"family": "roberta"},
@@ -196,10 +199,13 @@ def test_a_cached_step_equals_a_plain_step_of_the_same_mini_batches(trainer_of, 
     assert cached[2] == pytest.approx(plain[2], rel=1e-4)
 
 
-def test_without_dropout_mini_batches_change_nothing(trainer_of):
-    whole = gradients(trainer_of(False, tokens=10**6, dropout=0.0))
-    for cached, tokens in ((False, 60), (True, 60), (True, 1), (True, 10**6)):
-        parts = gradients(trainer_of(cached, tokens=tokens, dropout=0.0))
+def test_without_dropout_neither_mini_batches_nor_padding_change_anything(trainer_of):
+    whole = gradients(trainer_of(False, tokens=10**6, dropout=0.0, unpadded=False))
+    cases = [(False, 60, True), (True, 60, True), (True, 1, True), (True, 10**6, True)]
+    for cached, tokens, unpadded in [*cases, (False, 10**6, True), (True, 60, False)]:
+        trainer = trainer_of(cached, tokens=tokens, dropout=0.0, unpadded=unpadded)
+        assert is_unpadded(trainer.model) == unpadded
+        parts = gradients(trainer)
         assert parts[0].item() == pytest.approx(whole[0].item(), rel=1e-5)
         for name, gradient in whole[1].items():
             torch.testing.assert_close(parts[1][name], gradient, rtol=1e-3, atol=2e-6)
