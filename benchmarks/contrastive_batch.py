@@ -6,13 +6,16 @@ python benchmarks/contrastive_batch.py --chunks 512 1024 2048 4096 1000000    # 
 
 Contrastive loss and masked LM, random weights, random token ids, spans of 32 to 256 tokens. Each size runs in a process
 of its own on one thread. Peak memory is the largest resident size; in brackets, above that after a step of 16 spans.
-Time is processor time, which other jobs on the machine hardly touch.
+glibc keeps freed blocks of under 32 MiB in a heap that fragments; so that what the program holds is measured, blocks
+from 128 KiB on go back to the system when freed (`--plain_allocator` leaves the allocator as it is). Time is processor
+time.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -59,6 +62,7 @@ def make_trainer(options: argparse.Namespace, spans: int, folder: str) -> Any:
         num_positives=1,
         min_span_length=32,
         per_device_train_batch_size=count,
+        unpadded=not options.padded,
         contrastive_mini_batch_tokens=options.mini_batch_tokens if options.mode == "cached" else None,
     )
     model = untrained_model(scratch_config("bert", size, tokenizer))
@@ -103,7 +107,10 @@ def work(options: argparse.Namespace) -> dict[str, float]:
 def measure(mode: str, spans: int, arguments: list[str]) -> dict[str, float] | None:
     """Run `work` in a process of its own; None when it did not get through (out of memory)."""
     command = [sys.executable, __file__, *arguments, "--worker", str(spans), "--mode", mode]
-    result = subprocess.run(command, capture_output=True, text=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if "--plain_allocator" not in arguments:
+        environment |= dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(2**17))
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
     return json.loads(result.stdout.splitlines()[-1]) if result.returncode == 0 else None
 
 
@@ -128,6 +135,8 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--vocabulary", type=int, default=50_265)
     parser.add_argument("--steps", type=int, default=1, help="steps of each size; the fastest counts")
+    parser.add_argument("--padded", action="store_true", help="read padded mini-batches, sorted by length")
+    parser.add_argument("--plain_allocator", action="store_true", help="leave glibc's thresholds as they are")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--mode", help=argparse.SUPPRESS)
     options = parser.parse_args()

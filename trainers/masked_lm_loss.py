@@ -1,4 +1,4 @@
-"""Cross-entropy over a large vocabulary with one copy of the logits in memory instead of five."""
+"""Cross-entropy over a large vocabulary, whose gradient takes the place of the logits in memory."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def _slices(logits: torch.Tensor) -> list[slice]:
 def summed_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the sum of the cross-entropies of all rows, and how many rows have their target on top.
 
-    Equal to `torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")`, which keeps the logits, their
-    log-softmax and three gradients of the same size.
+    The sum equals `torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")`, which makes tensors of
+    the size of the logits for their log-softmax and for the gradients of both.
 
     Args:
         logits: `(rows, vocabulary)` of any floating type. The backward pass writes over them.
