@@ -88,3 +88,20 @@ def pad_again(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tenso
     """
     padded = hidden.new_zeros((*attention_mask.shape, hidden.shape[-1]))
     return padded.index_put((attention_mask.bool(),), hidden[0])
+
+
+def unpadded_hidden_states(
+    model: PreTrainedModel, input_ids: torch.Tensor, attention_mask: torch.Tensor
+) -> torch.Tensor:
+    """Read a padded batch without its padding.
+
+    Args:
+        model: An encoder that `run_unpadded` took hold of.
+        input_ids: `(rows, length)`, padded on the right.
+        attention_mask: `(rows, length)`.
+
+    Returns:
+        Last hidden states `(rows, length, hidden)`, zero where there was padding.
+    """
+    output = model(**unpadded_inputs(model.config, input_ids, attention_mask))
+    return pad_again(output.last_hidden_state, attention_mask)
