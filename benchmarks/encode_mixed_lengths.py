@@ -23,7 +23,8 @@ WORDS = 5_000
 def make_documents(count: int, seed: int) -> list[str]:
     """Return documents of 30 to 570 words, of which each is one token."""
     random = np.random.default_rng(seed)
-    return [" ".join(f"w{word}" for word in random.integers(0, WORDS, size)) for size in random.integers(30, 571, count)]
+    sizes = random.integers(30, 571, count)
+    return [" ".join(f"w{word}" for word in random.integers(0, WORDS, size)) for size in sizes]
 
 
 def save_encoder(folder: str) -> None:
@@ -89,13 +90,13 @@ def main() -> None:
                 processor, clock, results[name] = timed(work)
                 best[name] = (min(best[name][0], processor), min(best[name][1], clock))
     first, (base, base_clock) = next(iter(best.items()))
-    print("| | processor seconds | seconds | documents a processor second | ratio | by the clock | largest difference |")
+    print("| | processor s | s | documents/processor s | ratio | ratio by the clock | largest difference |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for name, (processor, clock) in best.items():
         difference = np.abs(results[name] - results[first]).max()
         print(
-            f"| {name} | {processor:.2f} | {clock:.2f} | {options.documents / processor:.1f} | {base / processor:.2f} | "
-            f"{base_clock / clock:.2f} | {difference:.1e} |"
+            f"| {name} | {processor:.2f} | {clock:.2f} | {options.documents / processor:.1f} | "
+            f"{base / processor:.2f} | {base_clock / clock:.2f} | {difference:.1e} |"
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import DynamoBackend
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerState
@@ -22,6 +23,7 @@ from collators.epochs import EpochDataset
 from collators.masking import IGNORE_INDEX
 from corpora.errors import InputError
 from modeling.adapters import merged
+from modeling.compiled_layers import compile_layers
 from modeling.head import head_parameters
 from modeling.masked_positions import forward_masked_positions, inner_model
 from modeling.sentence_transformers_files import write_sentence_transformers_files
@@ -106,7 +108,11 @@ class AdaptationTrainer(Trainer):
             **kwargs,
         )
         inner = inner_model(self.model)
-        if self.args.unpadded and not run_unpadded(inner):
+        if self.args.torch_compile:
+            compile_layers(inner, self.args.torch_compile_backend, self.args.torch_compile_mode)
+            # Else the whole model would be compiled when training starts.
+            self.accelerator.state.dynamo_plugin.backend = DynamoBackend.NO
+        elif self.args.unpadded and not run_unpadded(inner):
             logger.info("%s", why_padded(inner.config))
         # Saved with the checkpoint; without it a long document would reach the position table's end and crash `encode`.
         window = model_window(inner.config)
@@ -115,7 +121,7 @@ class AdaptationTrainer(Trainer):
             raise InputError(
                 f"--pad_to_multiple_of {args.pad_to_multiple_of} does not divide the model's window of {window}, which "
                 "padding could exceed",
-                remedy="leave it out",
+                remedy=f"give a divisor of {window}",
             )
         # Makes the Trainer count the labels of a whole step and hand the number to `compute_loss`.
         self.model_accepts_loss_kwargs = True

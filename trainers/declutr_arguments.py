@@ -72,6 +72,11 @@ class DeclutrArguments(MetadataArguments):
             raise ValueError(
                 f"contrastive_mini_batch_tokens must be positive, got {self.contrastive_mini_batch_tokens}"
             )
+        if self.contrastive_mini_batch_tokens and self.torch_compile:
+            raise ValueError(
+                "contrastive_mini_batch_tokens and torch_compile exclude each other: a compiler may let dropout fall "
+                "differently in the pass without a graph and in the one with it, and gradients would be wrong"
+            )
         if self.contrastive_mini_batch_tokens and self.deepspeed:
             raise ValueError(
                 "contrastive_mini_batch_tokens takes several backward passes a step, each of which DeepSpeed would end "
