@@ -77,7 +77,8 @@ class DocumentEncoder:
                 f"a window overlap of {window_overlap} does not fit windows of {self.max_length} tokens",
                 remedy="give a smaller --window_overlap or a larger --max_length",
             )
-        if unpadded and _is_plain_transformer(model[0]):
+        # Without special tokens an empty text is a row without tokens, which only the padded way knows.
+        if unpadded and (self.prefix or self.suffix) and _is_plain_transformer(model[0]):
             run_unpadded(model[0].auto_model)
         self._normalizes = type(model[-1]).__name__ == "Normalize"
 

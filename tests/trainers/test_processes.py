@@ -24,7 +24,10 @@ folder, processes = sys.argv[1], int(sys.argv[2])
 tokenizer = AutoTokenizer.from_pretrained(folder + "/model")
 tokenized = tokenize_documents(load_from_disk(folder + "/notes"), tokenizer, keep_columns=["ward"])
 for objective, accumulation in json.loads(sys.argv[3]):
-    model = AutoModelForMaskedLM.from_pretrained(folder + "/model")
+    rate = 0.2 if "dropout" in objective else 0.0
+    model = AutoModelForMaskedLM.from_pretrained(
+        folder + "/model", hidden_dropout_prob=rate, attention_probs_dropout_prob=rate
+    )
     common = dict(
         output_dir=folder + "/run", use_cpu=True, disable_tqdm=True, max_steps=3, logging_steps=1, save_strategy="no",
         per_device_train_batch_size=8 // processes // (accumulation if processes > 1 else 1),
@@ -46,7 +49,7 @@ for objective, accumulation in json.loads(sys.argv[3]):
         )
     else:
         policies = dict(same_document="ignore", same_patient="positive") if objective == "policies" else {}
-        if objective == "cached":
+        if objective in ("cached", "cached_dropout"):
             policies = dict(contrastive_mini_batch_tokens=60)
         if objective in ("combined", "cached_combined"):
             policies = dict(category_columns=["note_category"], same_category="ignore", category_loss="supcon")
@@ -56,7 +59,7 @@ for objective, accumulation in json.loads(sys.argv[3]):
         arguments = DeclutrArguments(**common, min_span_length=8, max_span_length=24, **policies)
         documents, _ = keep_long_enough(tokenized, 16)
         trainer = DeclutrTrainer(model, arguments, processing_class=tokenizer, train_dataset=documents)
-        trainer.chunk_tokens = 200  # several chunks
+        trainer.chunk_tokens = 60 if "dropout" in objective else 200  # several chunks
     trainer.train()
     if processes > 1:
         assert torch.distributed.get_world_size() == processes
@@ -79,6 +82,8 @@ if processes > 1:
 CASES = [("declutr", 1), ("policies", 1), ("mlm", 1), ("mlm", 2)]
 CASES += [("cross_entropy", 1), ("cross_entropy", 2), ("supcon", 1), ("combined", 1)]
 CASES += [("cached", 1), ("cached_combined", 1)]
+# Each process draws its own dropout, so that two are not one; cached and plain gradients are equal all the same.
+WITH_DROPOUT = [("dropout", 1), ("cached_dropout", 1)]
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +110,7 @@ def folder(make_model, notes, tmp_path_factory):
             port = probe.getsockname()[1]
         launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
         command = [sys.executable, *(launcher if processes > 1 else [])]
-        command += [str(folder / "program.py"), str(folder), str(processes), json.dumps(CASES)]
+        command += [str(folder / "program.py"), str(folder), str(processes), json.dumps(CASES + WITH_DROPOUT)]
         result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
         assert result.returncode == 0, result.stderr[-3000:]
     return folder
@@ -134,6 +139,14 @@ def test_cached_gradients_equal_plain_ones(folder):
     plain, cached = (torch.load(folder / f"{objective}-1-2.pt") for objective in ("declutr", "cached"))
     for name, value in plain.items():
         torch.testing.assert_close(cached[name], value, rtol=1e-5, atol=1e-5)
+
+
+def test_cached_gradients_replay_the_dropout_of_each_process(folder):
+    names = ("declutr", "dropout", "cached_dropout")
+    without, plain, cached = (torch.load(folder / f"{objective}-1-2.pt") for objective in names)
+    for name, value in plain.items():
+        torch.testing.assert_close(cached[name], value, rtol=1e-4, atol=1e-5)
+    assert max((plain[name] - without[name]).abs().max() for name in plain) > 1e-2
 
 
 @pytest.mark.parametrize("objective", ["cross_entropy", "supcon"])
