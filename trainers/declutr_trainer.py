@@ -28,7 +28,10 @@ from trainers.declutr_arguments import DeclutrArguments
 from trainers.gathering import gather_rows
 from trainers.metadata_trainer import MetadataTrainer, metadata_columns
 
+# Tokens of a chunk when gradients are not cached. Measured on a processor (benchmarks/RESULTS.md); a GPU, where it was
+# not measured, needs more tokens at once to be busy.
 CHUNK_TOKENS = 2048
+GPU_CHUNK_TOKENS = 16_384
 
 
 class DeclutrTrainer(MetadataTrainer):
@@ -63,9 +66,6 @@ class DeclutrTrainer(MetadataTrainer):
         InputError: The longest span does not fit the model's window.
     """
 
-    # Tokens of a chunk when gradients are not cached.
-    chunk_tokens = CHUNK_TOKENS
-
     def __init__(
         self,
         model: nn.Module | None = None,
@@ -94,6 +94,7 @@ class DeclutrTrainer(MetadataTrainer):
         super().__init__(
             model, args, processing_class, columns, data_collator=data_collator, train_dataset=train_dataset, **kwargs
         )
+        self.chunk_tokens = CHUNK_TOKENS if self.args.device.type == "cpu" else GPU_CHUNK_TOKENS
         if not args.mlm_weight:
             self.freeze_masked_lm_head()
 
