@@ -1,10 +1,11 @@
-"""Cached gradients: a contrastive loss over any number of embeddings in the memory of one mini-batch.
+"""Cached gradients: a contrastive loss over many embeddings, with the activations of one mini-batch in memory.
 
 GradCache (Gao et al. 2021, arXiv 2101.06983): a loss that couples all embeddings of a batch depends on the encoder
 through the embeddings alone. So the mini-batches pass the encoder once without a graph; the loss gives its gradient
 with respect to all embeddings; and each mini-batch passes the encoder again, with a graph, and carries its part of
 that gradient back. Dropout must fall the same way in both passes: the state of the random generators is kept at the
-start of each mini-batch, and replayed.
+start of each mini-batch, and replayed. What still grows with the batch: its token ids, the embeddings, a few kilobytes
+of generator state a mini-batch, and what the loss itself holds (for NT-Xent the matrix of similarities).
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class DeclutrArguments(MetadataArguments):
         default=None,
         metadata={
             "help": "Cached gradients: the encoder takes the spans of a batch in mini-batches of at most so many "
-            "tokens, twice, so that memory does not grow with the batch. Not given: once, all with their graph."
+            "tokens, twice, so that activations do not grow with the batch. Not given: once, all with their graph."
         },
     )
     one_category_batches: bool = field(
