@@ -16,46 +16,25 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from typing import Any
 
+from made_up_training import made_up_documents, made_up_tokenizer, peak_mebibytes, untrained_encoder
+
 SPANS_A_DOCUMENT = 4  # two anchors, one positive each
 WARM_UP_SPANS = 16
 
 
-def peak_mebibytes() -> float:
-    """Return the largest resident size of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-
-
 def make_trainer(options: argparse.Namespace, spans: int, folder: str) -> Any:
     """Return a `DeclutrTrainer` with random weights over documents of random token ids."""
-    import numpy as np
-    from datasets import Dataset
-    from transformers import BertTokenizer, set_seed
-
-    from modeling.from_scratch import EncoderSize, scratch_config, untrained_model
     from trainers import DeclutrArguments, DeclutrTrainer
 
-    random = np.random.default_rng(0)
     count = spans // SPANS_A_DOCUMENT
-    keys = list(range(count))
-    documents = Dataset.from_dict(
-        {
-            "input_ids": [random.integers(5, options.vocabulary, random.integers(1024, 1537)) for _ in keys],
-            "document_id": [str(key) for key in keys],
-            **dict.fromkeys(("document_key", "patient_key", "content_key"), keys),
-        }
-    )
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    words = [f"w{number}" for number in range(options.vocabulary - len(special))]
-    tokenizer = BertTokenizer(vocab={word: number for number, word in enumerate([*special, *words])})
-    size = EncoderSize(options.hidden_size, options.layers, options.hidden_size // 64, dropout=0.1)
-    set_seed(0)
+    documents = made_up_documents(count, options.vocabulary)
+    tokenizer = made_up_tokenizer(options.vocabulary)
     arguments = DeclutrArguments(
         folder,
         use_cpu=True,
@@ -65,7 +44,7 @@ def make_trainer(options: argparse.Namespace, spans: int, folder: str) -> Any:
         unpadded=not options.padded,
         contrastive_mini_batch_tokens=options.mini_batch_tokens if options.mode == "cached" else None,
     )
-    model = untrained_model(scratch_config("bert", size, tokenizer))
+    model = untrained_encoder("bert", options.layers, options.hidden_size, 0.1, tokenizer)
     trainer = DeclutrTrainer(model, arguments, processing_class=tokenizer, train_dataset=documents)
     trainer.current_gradient_accumulation_steps = 1  # otherwise set by the training loop
     if options.mode.isdigit():
