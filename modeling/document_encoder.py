@@ -38,6 +38,7 @@ class DocumentEncoder:
         window_overlap: Tokens that a window shares with the one before.
         windows: `average` reads the whole document, `first` its first window only.
         precision: `bfloat16` or `float16` compute under autocast; None and `float32` in the weights' own type.
+        unpadded: Read real tokens only where the encoder's family is known (`modeling.unpadded`).
 
     Raises:
         InputError: The checkpoint is not a text encoder with a tokenizer, or the lengths do not fit it.
@@ -51,10 +52,12 @@ class DocumentEncoder:
         window_overlap: int = DEFAULT_OVERLAP,
         windows: Literal["average", "first"] = "average",
         precision: Precision | None = None,
+        unpadded: bool = True,
     ) -> None:
         from transformers import PreTrainedTokenizerBase
 
         from collators.special_tokens import special_token_affixes
+        from modeling.unpadded import run_unpadded
 
         self.model = model.eval()
         self.windows = windows
@@ -74,6 +77,9 @@ class DocumentEncoder:
                 f"a window overlap of {window_overlap} does not fit windows of {self.max_length} tokens",
                 remedy="give a smaller --window_overlap or a larger --max_length",
             )
+        # Without special tokens an empty text is a row without tokens, which only the padded way knows.
+        if unpadded and (self.prefix or self.suffix) and _is_plain_transformer(model[0]):
+            run_unpadded(model[0].auto_model)
         self._normalizes = type(model[-1]).__name__ == "Normalize"
 
     @classmethod
@@ -85,6 +91,7 @@ class DocumentEncoder:
         max_length: int | None = None,
         window_overlap: int = DEFAULT_OVERLAP,
         windows: Literal["average", "first"] = "average",
+        unpadded: bool = True,
     ) -> DocumentEncoder:
         """Load a checkpoint folder or a Hub id.
 
@@ -98,6 +105,7 @@ class DocumentEncoder:
             max_length: See the class.
             window_overlap: See the class.
             windows: See the class.
+            unpadded: See the class.
 
         Raises:
             InputError: There is no such checkpoint, or it cannot be loaded.
@@ -113,7 +121,14 @@ class DocumentEncoder:
             raise InputError(f"the checkpoint cannot be loaded ({reason})", file=str(folder)) from error
         if dtype == "float32":
             model = model.float()
-        return cls(model, max_length=max_length, window_overlap=window_overlap, windows=windows, precision=dtype)
+        return cls(
+            model,
+            max_length=max_length,
+            window_overlap=window_overlap,
+            windows=windows,
+            precision=dtype,
+            unpadded=unpadded,
+        )
 
     @property
     def embedding_size(self) -> int:
@@ -196,7 +211,20 @@ class DocumentEncoder:
         if self._prompt_ids:  # some poolings leave the prompt out
             features["prompt_length"] = len(self.prefix) + len(self._prompt_ids)
         with torch.inference_mode(), self._autocast(device.type):
-            return self.model(features)["sentence_embedding"].float().cpu().numpy()
+            return self._modules(features)["sentence_embedding"].float().cpu().numpy()
+
+    def _modules(self, features: dict[str, Any]) -> dict[str, Any]:
+        """Pass a padded batch through the model; without its padding through the encoder, which is the first module."""
+        from modeling.unpadded import is_unpadded, unpadded_hidden_states
+
+        if not (_is_plain_transformer(self.model[0]) and is_unpadded(self.model[0].auto_model)):
+            return self.model(features)
+        features["token_embeddings"] = unpadded_hidden_states(
+            self.model[0].auto_model, features["input_ids"], features["attention_mask"]
+        )
+        for module in list(self.model)[1:]:
+            features = module(features)
+        return features
 
     def _autocast(self, device: str) -> AbstractContextManager:
         import torch
@@ -209,6 +237,11 @@ class DocumentEncoder:
         from collators.special_tokens import token_ids
 
         return token_ids(self.tokenizer, [self._clean(text) for text in texts])
+
+
+def _is_plain_transformer(module: Any) -> bool:
+    """Say whether a module is what sentence-transformers wraps an encoder in, not a router or one of its own kind."""
+    return type(module).__name__ == "Transformer" and hasattr(module, "auto_model")
 
 
 def _window_length(model: SentenceTransformer, asked: int | None) -> int:

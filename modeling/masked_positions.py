@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from modeling.unpadded import is_unpadded, pad_again, unpadded_inputs
+
 
 def inner_model(model: nn.Module) -> PreTrainedModel:
     """Return the `transformers` model inside wrappers (DistributedDataParallel, torch.compile, peft)."""
@@ -56,17 +58,23 @@ def forward_masked_positions(
     """Run a masked language model once, through its outermost wrapper.
 
     The whole pass is one call of `model`, so DistributedDataParallel synchronises every gradient. Works with every
-    `AutoModelForMaskedLM` architecture whose head takes the encoder's first output, without knowing its name.
+    `AutoModelForMaskedLM` architecture whose head takes the encoder's first output, without knowing its name. After
+    `modeling.unpadded.run_unpadded` the model sees the real tokens alone.
 
     Args:
         model: The model, wrapped or not.
         input_ids: `(rows, length)`.
         attention_mask: `(rows, length)`.
-        chosen: `(rows, length)` boolean: the positions to compute logits for.
+        chosen: `(rows, length)` boolean: the positions to compute logits for, none of them padding.
 
     Returns:
         Hidden states `(rows, length, hidden)` and logits `(chosen positions, vocabulary)`, row by row.
     """
-    with _selection(inner_model(model).base_model, chosen) as seen:
-        output = model(input_ids=input_ids, attention_mask=attention_mask)
-    return seen[0], output["logits"].squeeze(0)
+    inner = inner_model(model)
+    if not is_unpadded(inner):
+        with _selection(inner.base_model, chosen) as seen:
+            output = model(input_ids=input_ids, attention_mask=attention_mask)
+        return seen[0], output["logits"].squeeze(0)
+    with _selection(inner.base_model, chosen[attention_mask.bool()].unsqueeze(0)) as seen:
+        output = model(**unpadded_inputs(inner.config, input_ids, attention_mask))
+    return pad_again(seen[0], attention_mask), output["logits"].squeeze(0)

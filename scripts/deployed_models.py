@@ -92,7 +92,7 @@ class DeployedCheckpoint:
         """
         from modeling.document_encoder import DocumentEncoder
 
-        encoder = DocumentEncoder.from_pretrained(self.name, device="cpu", dtype="float32")
+        encoder = DocumentEncoder.from_pretrained(self.name, device="cpu", dtype="float32", unpadded=False)
         if self.adapter is not None:
             self._adapted(encoder.model[0].auto_model, merge=True)  # in place
         return encoder

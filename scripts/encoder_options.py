@@ -31,6 +31,10 @@ class EncoderOptions:
         default=None,
         metadata={"help": "bfloat16 and float16 compute under autocast; by default as the weights were saved."},
     )
+    unpadded: bool = field(
+        default=True,
+        metadata={"help": "Read real tokens only where the encoder's family is known; --no_unpadded for comparison."},
+    )
     device: str | None = field(
         default=None, metadata={"help": "cpu, cuda, cuda:1, ...; a GPU if there is one by default."}
     )
@@ -56,4 +60,5 @@ class EncoderOptions:
             max_length=self.max_length,
             window_overlap=self.window_overlap,
             windows=self.windows,
+            unpadded=self.unpadded,
         )

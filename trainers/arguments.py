@@ -10,6 +10,9 @@ from transformers import TrainingArguments
 from collators.masking import MaskingOptions
 from modeling.pooling import POOLING_MODES
 
+# Fewer different lengths, all of which suit the kernels of a compiler.
+COMPILED_MULTIPLE = 32
+
 
 @dataclass
 class AdaptationArguments(TrainingArguments):
@@ -29,7 +32,19 @@ class AdaptationArguments(TrainingArguments):
         default="mean", metadata={"help": "How a document embedding is made of the last hidden states."}
     )
     pad_to_multiple_of: int | None = field(
-        default=None, metadata={"help": "Round batch lengths up to a multiple of this (8 suits tensor cores)."}
+        default=None,
+        metadata={
+            "help": "Round batch lengths up to a multiple of this where padding is read (8 suits tensor cores); 32 "
+            "under torch_compile when not given."
+        },
+    )
+    unpadded: bool = field(
+        default=True,
+        metadata={
+            "help": "Read real tokens only, laid end to end, where the encoder's family is known (BERT, RoBERTa, "
+            "DistilBERT, ELECTRA, ...); others are read padded, as is everything under torch_compile. Exact; "
+            "--no_unpadded for comparison."
+        },
     )
     head_warmup_steps: float | None = field(
         default=None,
@@ -57,6 +72,8 @@ class AdaptationArguments(TrainingArguments):
         super().__post_init__()
         self.remove_unused_columns = False
         self.prediction_loss_only = True
+        if self.torch_compile and self.pad_to_multiple_of is None:
+            self.pad_to_multiple_of = COMPILED_MULTIPLE
         self.masking_options()  # checks the shares
         if self.pooling not in POOLING_MODES:
             raise ValueError(f"pooling must be one of {', '.join(POOLING_MODES)}, got {self.pooling!r}")

@@ -11,28 +11,34 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import DynamoBackend
 from torch import nn
-from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput
+from transformers.utils import logging
 
 from collators.epochs import EpochDataset
 from collators.masking import IGNORE_INDEX
 from corpora.errors import InputError
 from modeling.adapters import merged
+from modeling.compiled_layers import compile_layers
 from modeling.head import head_parameters
 from modeling.masked_positions import forward_masked_positions, inner_model
 from modeling.sentence_transformers_files import write_sentence_transformers_files
+from modeling.unpadded import run_unpadded, why_padded
 from modeling.window import model_window
 from trainers.arguments import AdaptationArguments
 from trainers.epoch_callback import EpochCallback
 from trainers.head_warmup import HeadWarmupCallback
+from trainers.masked_lm_loss import summed_cross_entropy
 from trainers.meters import MeanMeter, Throughput
 from trainers.parameter_groups import give_own_rate
 from trainers.resuming import run_is_finished
 from trainers.schedules import slanted_triangular_factor
+
+logger = logging.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -101,14 +107,21 @@ class AdaptationTrainer(Trainer):
             eval_dataset=_with_epochs(eval_dataset, fixed_epoch=0),
             **kwargs,
         )
+        inner = inner_model(self.model)
+        if self.args.torch_compile:
+            compile_layers(inner, self.args.torch_compile_backend, self.args.torch_compile_mode)
+            # Else the whole model would be compiled when training starts.
+            self.accelerator.state.dynamo_plugin.backend = DynamoBackend.NO
+        elif self.args.unpadded and not run_unpadded(inner):
+            logger.info("%s", why_padded(inner.config))
         # Saved with the checkpoint; without it a long document would reach the position table's end and crash `encode`.
-        window = model_window(inner_model(self.model).config)
+        window = model_window(inner.config)
         processing_class.model_max_length = min(processing_class.model_max_length, window)
         if window % (args.pad_to_multiple_of or 1):
             raise InputError(
                 f"--pad_to_multiple_of {args.pad_to_multiple_of} does not divide the model's window of {window}, which "
                 "padding could exceed",
-                remedy="leave it out",
+                remedy=f"give a divisor of {window}",
             )
         # Makes the Trainer count the labels of a whole step and hand the number to `compute_loss`.
         self.model_accepts_loss_kwargs = True
@@ -152,10 +165,10 @@ class AdaptationTrainer(Trainer):
             weight: Weight of the term.
         """
         targets = labels[labels != IGNORE_INDEX]
-        if len(targets):
-            self.record("mlm_accuracy", (logits.argmax(-1) == targets).sum(), len(targets))
         # A sum over no token is 0 and still reaches every parameter, which DistributedDataParallel requires.
-        total = F.cross_entropy(logits.float(), targets, reduction="sum")
+        total, hits = summed_cross_entropy(logits, targets)
+        if len(targets):
+            self.record("mlm_accuracy", hits, len(targets))
         return LossTerm("mlm", weight, total, len(targets), over_step=True)
 
     def forward(self, model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -178,21 +191,29 @@ class AdaptationTrainer(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return the weighted sum of the terms, scaled so that the sum over a step is the step's loss."""
-        training = model.training
         loss = torch.zeros((), device=self.args.device)
         for term in self.loss_terms(model, inputs):
             self.record(f"{term.name}_loss", term.total, term.count)
-            items = self._step_items.get(term.name, num_items_in_batch)
-            if term.over_step and training and items is not None:
-                # Gradients are averaged over processes afterwards, so each one's share is scaled up.
-                scale = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
-                value = term.total * scale / torch.as_tensor(items).clamp(min=1)
-            else:
-                value = term.total / max(1, term.count)
-                if training:
-                    value = value / self.current_gradient_accumulation_steps
-            loss = loss + term.weight * value
+            loss = loss + self.share_of_step(term, num_items_in_batch)
         return (loss, {"loss": loss}) if return_outputs else loss
+
+    def share_of_step(self, term: LossTerm, num_items_in_batch: torch.Tensor | int | None) -> torch.Tensor:
+        """Return a weighted term, scaled so that the sum over the micro-batches of a step is the step's loss.
+
+        Args:
+            term: A term of one micro-batch.
+            num_items_in_batch: Labels of the step; None outside training.
+        """
+        items, training = self._step_items.get(term.name, num_items_in_batch), self.model.training
+        if term.over_step and training and items is not None:
+            # Gradients are averaged over processes afterwards, so each one's share is scaled up.
+            scale = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
+            value = term.total * scale / torch.as_tensor(items).clamp(min=1)
+        else:
+            value = term.total / max(1, term.count)
+            if training:
+                value = value / self.current_gradient_accumulation_steps
+        return term.weight * value
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> torch.Tensor | int | None:
         """Count the items of a step: labels, as `Trainer` does, and those of `count_items`."""

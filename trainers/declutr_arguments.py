@@ -47,6 +47,13 @@ class DeclutrArguments(MetadataArguments):
         default="negative",
         metadata={"help": "What spans of other patients are whose document has the same (first) category."},
     )
+    contrastive_mini_batch_tokens: int | None = field(
+        default=None,
+        metadata={
+            "help": "Cached gradients: the encoder takes the spans of a batch in mini-batches of at most so many "
+            "tokens, twice, so that activations do not grow with the batch. Not given: once, all with their graph."
+        },
+    )
     one_category_batches: bool = field(
         default=False,
         metadata={"help": "Harder negatives: the documents of a batch are of one category, of the first column."},
@@ -61,6 +68,20 @@ class DeclutrArguments(MetadataArguments):
         self.span_options()  # checks lengths and strategies
         if self.temperature <= 0:
             raise ValueError(f"temperature must be positive, got {self.temperature}")
+        if self.contrastive_mini_batch_tokens is not None and self.contrastive_mini_batch_tokens < 1:
+            raise ValueError(
+                f"contrastive_mini_batch_tokens must be positive, got {self.contrastive_mini_batch_tokens}"
+            )
+        if self.contrastive_mini_batch_tokens and self.torch_compile:
+            raise ValueError(
+                "contrastive_mini_batch_tokens and torch_compile exclude each other: a compiler may let dropout fall "
+                "differently in the pass without a graph and in the one with it, and gradients would be wrong"
+            )
+        if self.contrastive_mini_batch_tokens and self.deepspeed:
+            raise ValueError(
+                "contrastive_mini_batch_tokens takes several backward passes a step, each of which DeepSpeed would end "
+                "with an optimizer step; use FSDP or DistributedDataParallel"
+            )
         if min(self.contrastive_weight, self.mlm_weight) < 0 or not (self.contrastive_weight or self.mlm_weight):
             raise ValueError("contrastive_weight and mlm_weight must not be negative, nor both zero")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,17 +12,26 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from collators.declutr import DeclutrCollator
+from collators.masking import IGNORE_INDEX
+from collators.mini_batches import MiniBatch, split_by_length, split_evenly
 from collators.special_tokens import special_token_affixes
 from corpora.category_columns import CategoryColumn
 from corpora.errors import InputError
-from modeling.masked_positions import inner_model
+from modeling.masked_positions import forward_masked_positions, inner_model
 from modeling.pooling import pool
+from modeling.unpadded import is_unpadded
 from modeling.window import model_window
 from trainers.base import LossTerm
+from trainers.cached_gradients import cached_loss
 from trainers.contrastive_loss import alignment_uniformity, nt_xent, pair_relations
 from trainers.declutr_arguments import DeclutrArguments
 from trainers.gathering import gather_rows
 from trainers.metadata_trainer import MetadataTrainer, metadata_columns
+
+# Tokens of a chunk when gradients are not cached. Measured on a processor (benchmarks/RESULTS.md); a GPU, where it was
+# not measured, needs more tokens at once to be busy.
+CHUNK_TOKENS = 2048
+GPU_CHUNK_TOKENS = 16_384
 
 
 class DeclutrTrainer(MetadataTrainer):
@@ -29,8 +40,11 @@ class DeclutrTrainer(MetadataTrainer):
     With `category_columns` the loss of `MetadataTrainer` comes on top: it reads the embeddings of the anchors, or with
     `category_view="clean"` of the (unmasked) positives.
 
-    Anchors and positives pass the encoder in one merged forward. The positives' embeddings of an anchor are averaged
-    before the cosine. Embeddings of all processes stand in one contrastive batch, with the gradient of the whole.
+    Anchors and positives pass the encoder together, in a few chunks: without padding, or, where the encoder does not
+    know how (`modeling.unpadded`), sorted by length, so that little is padding.
+    The positives' embeddings of an anchor are averaged before the cosine. Embeddings of all processes stand in one
+    contrastive batch, with the gradient of the whole. With `contrastive_mini_batch_tokens` the batch may hold hundreds
+    of documents: gradients are cached (`trainers.cached_gradients`).
 
     Example:
         ```python
@@ -80,14 +94,37 @@ class DeclutrTrainer(MetadataTrainer):
         super().__init__(
             model, args, processing_class, columns, data_collator=data_collator, train_dataset=train_dataset, **kwargs
         )
+        self.chunk_tokens = CHUNK_TOKENS if self.args.device.type == "cpu" else GPU_CHUNK_TOKENS
         if not args.mlm_weight:
             self.freeze_masked_lm_head()
 
+    # ---- the objective ----
+
     def loss_terms(self, model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[LossTerm]:
-        """Return the contrastive term and, unless its weight is zero, the masked-LM term."""
-        hidden, logits = self.forward(model, inputs)
-        embeddings = pool(hidden, inputs["attention_mask"], self.args.pooling)
-        if model.training:
+        """Return the contrastive term, unless its weight is zero the masked-LM term, and those of the categories."""
+        mini_batches = self._mini_batches(inputs)
+        encoded = []
+        for number, mini_batch in enumerate(mini_batches):
+            # DistributedDataParallel prepares for one backward pass, at the last forward pass before it.
+            last = number == len(mini_batches) - 1
+            with nullcontext() if last else self.accelerator.no_sync(model):
+                encoded.append(self._encode(model, mini_batch))
+        embeddings = torch.cat([one for one, _ in encoded])[_original_order(mini_batches)]
+        contrastive, *categories = self.embedding_terms(embeddings, inputs)
+        parts = [term for _, term in encoded if term is not None]
+        if not parts:
+            return [contrastive, *categories]
+        total, count = sum(part.total for part in parts), sum(part.count for part in parts)
+        return [contrastive, replace(parts[0], total=total, count=count), *categories]
+
+    def embedding_terms(self, embeddings: torch.Tensor, inputs: Mapping[str, torch.Tensor]) -> list[LossTerm]:
+        """Return the terms that depend on the encoder through the embeddings alone: contrastive, then categories.
+
+        Args:
+            embeddings: `(rows, hidden)` of all rows of the batch.
+            inputs: The batch.
+        """
+        if self.model.training:
             self._throughput.add("spans", len(embeddings))
         anchors = gather_rows(embeddings[inputs["anchor_rows"]], self.accelerator)
         positives = gather_rows(embeddings[inputs["positive_rows"]].mean(1), self.accelerator)
@@ -106,12 +143,69 @@ class DeclutrTrainer(MetadataTrainer):
         self.record("alignment", alignment * len(anchors), len(anchors))
         if len(anchors) > 1:
             self.record("uniformity", uniformity * len(anchors), len(anchors))
-        terms = [LossTerm("contrastive", self.args.contrastive_weight, losses.sum(), len(losses), over_step=False)]
-        if self.args.mlm_weight:
-            terms.append(self.masked_lm_term(logits, inputs["labels"], self.args.mlm_weight))
+        contrastive = LossTerm("contrastive", self.args.contrastive_weight, losses.sum(), len(losses), over_step=False)
         clean = self.args.category_view == "clean"
         rows = embeddings[inputs["positive_rows"]].mean(1) if clean else embeddings[inputs["anchor_rows"]]
-        return terms + self.category_terms(rows, inputs)
+        return [contrastive, *self.category_terms(rows, inputs)]
+
+    def _mini_batches(self, inputs: Mapping[str, torch.Tensor]) -> list[MiniBatch]:
+        budget = self.args.contrastive_mini_batch_tokens or self.chunk_tokens
+        if is_unpadded(inner_model(self.model)):
+            return split_evenly(inputs, budget)
+        return split_by_length(inputs, budget, self.args.pad_to_multiple_of)
+
+    def _encode(self, model: nn.Module, mini_batch: MiniBatch) -> tuple[torch.Tensor, LossTerm | None]:
+        """Return the embeddings of a mini-batch and its part of the masked-LM term, if there is one."""
+        hidden, logits = self.forward(model, mini_batch.batch)
+        embeddings = pool(hidden, mini_batch.batch["attention_mask"], self.args.pooling)
+        if not self.args.mlm_weight:
+            return embeddings, None
+        return embeddings, self.masked_lm_term(logits, mini_batch.batch["labels"], self.args.mlm_weight)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Return the loss of a micro-batch; with cached gradients all but its last mini-batch is back-propagated."""
+        if not (self.args.contrastive_mini_batch_tokens and model.training):
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        mini_batches = self._mini_batches(inputs)
+        order, labels = _original_order(mini_batches), int((inputs["labels"] != IGNORE_INDEX).sum())
+
+        def embed(mini_batch: MiniBatch) -> torch.Tensor:
+            ids, mask = mini_batch.batch["input_ids"], mini_batch.batch["attention_mask"]
+            hidden, _ = forward_masked_positions(model, ids, mask, torch.zeros_like(mask, dtype=torch.bool))
+            return pool(hidden, mask, self.args.pooling)
+
+        def objective(embeddings: torch.Tensor) -> torch.Tensor:
+            loss = torch.zeros((), device=embeddings.device)
+            for term in self.embedding_terms(embeddings[order], inputs):
+                self.record(f"{term.name}_loss", term.total, term.count)
+                loss = loss + self.share_of_step(term, num_items_in_batch)
+            return loss
+
+        def encode(mini_batch: MiniBatch) -> tuple[torch.Tensor, torch.Tensor]:
+            embeddings, term = self._encode(model, mini_batch)
+            if term is None:
+                return embeddings, embeddings.new_zeros(())
+            self.record(f"{term.name}_loss", term.total, term.count)
+            return embeddings, self.share_of_step(replace(term, count=labels), num_items_in_batch)
+
+        heads = self.category_heads.parameters() if self.category_heads is not None else ()
+        loss = cached_loss(
+            mini_batches,
+            embed,
+            objective,
+            encode,
+            self.accelerator.backward,
+            self.args.device,
+            [parameter for parameter in heads if parameter.requires_grad],
+            lambda: self.accelerator.no_sync(model),
+        )
+        return (loss, {"loss": loss}) if return_outputs else loss
 
     def term_weights(self) -> dict[str, float]:
         """Return the weights of all terms."""
@@ -122,6 +216,11 @@ class DeclutrTrainer(MetadataTrainer):
         """Return the documents of a batch over all processes when they shall be of one category."""
         size = self.args.train_batch_size * self.accelerator.num_processes
         return size if self.args.one_category_batches else None
+
+
+def _original_order(mini_batches: Sequence[MiniBatch]) -> torch.Tensor:
+    """Return the index that brings rows of mini-batches, one after another, into the order of the batch."""
+    return torch.cat([mini_batch.rows for mini_batch in mini_batches]).argsort()
 
 
 def check_span_fits(model: nn.Module, tokenizer: PreTrainedTokenizerBase, max_span_length: int) -> None:

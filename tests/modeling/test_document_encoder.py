@@ -27,6 +27,22 @@ def test_documents_that_fit_equal_sentence_transformers(folder):
     assert np.abs(expected[0] - expected[2]).max() > 0.01  # the tiny model does tell documents apart
 
 
+def test_padding_is_not_read(folder):
+    texts, found = [*SHORT, LONG], {}
+    for unpadded in (False, True):
+        encoder = DocumentEncoder.from_pretrained(folder, device="cpu", unpadded=unpadded)
+        read = []
+        encoder.model[0].auto_model.embeddings.register_forward_hook(
+            lambda _, __, output, read=read: read.append(output.shape[0] * output.shape[1])
+        )
+        found[unpadded] = encoder.encode(texts, batch_size=32), sum(read)
+    np.testing.assert_allclose(found[True][0], found[False][0], atol=1e-5)
+    tokens = [len(ids) + 2 for ids in encoder._tokenize(SHORT)]
+    ids = len(encoder._tokenize([LONG])[0])
+    windows = -(-ids // 30)
+    assert found[True][1] == sum(tokens) + ids + 2 * windows < 0.9 * found[False][1]
+
+
 def test_first_window_equals_truncation(folder):
     # RoBERTa numbers positions from padding_idx + 1: sentence-transformers alone would read past the table here.
     model = SentenceTransformer(str(folder), device="cpu")

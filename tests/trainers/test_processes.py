@@ -21,7 +21,10 @@ folder, processes = sys.argv[1], int(sys.argv[2])
 tokenizer = AutoTokenizer.from_pretrained(folder + "/model")
 tokenized = tokenize_documents(load_from_disk(folder + "/notes"), tokenizer, keep_columns=["ward"])
 for objective, accumulation in json.loads(sys.argv[3]):
-    model = AutoModelForMaskedLM.from_pretrained(folder + "/model")
+    rate = 0.2 if "dropout" in objective else 0.0
+    model = AutoModelForMaskedLM.from_pretrained(
+        folder + "/model", hidden_dropout_prob=rate, attention_probs_dropout_prob=rate
+    )
     common = dict(
         output_dir=folder + "/run", use_cpu=True, disable_tqdm=True, max_steps=3, logging_steps=1, save_strategy="no",
         per_device_train_batch_size=8 // processes // (accumulation if processes > 1 else 1),
@@ -43,11 +46,17 @@ for objective, accumulation in json.loads(sys.argv[3]):
         )
     else:
         policies = dict(same_document="ignore", same_patient="positive") if objective == "policies" else {}
-        if objective == "combined":
+        if objective in ("cached", "cached_dropout"):
+            policies = dict(contrastive_mini_batch_tokens=60)
+        if objective in ("combined", "cached_combined"):
             policies = dict(category_columns=["note_category"], same_category="ignore", category_loss="supcon")
+        if objective == "cached_combined":
+            policies |= dict(contrastive_mini_batch_tokens=60, supcon_projection_size=8)
+            common |= dict(gradient_accumulation_steps=2, per_device_train_batch_size=4 // processes)
         arguments = DeclutrArguments(**common, min_span_length=8, max_span_length=24, **policies)
         documents, _ = keep_long_enough(tokenized, 16)
         trainer = DeclutrTrainer(model, arguments, processing_class=tokenizer, train_dataset=documents)
+        trainer.chunk_tokens = 60 if "dropout" in objective else 200  # several chunks
     trainer.train()
     if processes > 1:
         assert torch.distributed.get_world_size() == processes
@@ -69,6 +78,9 @@ if processes > 1:
 """
 CASES = [("declutr", 1), ("policies", 1), ("mlm", 1), ("mlm", 2)]
 CASES += [("cross_entropy", 1), ("cross_entropy", 2), ("supcon", 1), ("combined", 1)]
+CASES += [("cached", 1), ("cached_combined", 1)]
+# Each process draws its own dropout, so that two are not one; cached and plain gradients are equal all the same.
+WITH_DROPOUT = [("dropout", 1), ("cached_dropout", 1)]
 
 
 @pytest.fixture(scope="module")
@@ -88,14 +100,14 @@ def folder(make_model, notes, run_forked, tmp_path_factory):
     short = short.add_column("ward", [None if number % 5 < 2 else "AB"[number % 2] for number in range(16)])
     short.save_to_disk(folder / "notes")
     (folder / "program.py").write_text(PROGRAM)
-    run_forked(folder / "program.py", folder, 1, json.dumps(CASES))
+    run_forked(folder / "program.py", folder, 1, json.dumps(CASES + WITH_DROPOUT))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     # As torchrun sets them.
     common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     ranks = [{**common, "RANK": rank, "LOCAL_RANK": rank} for rank in "01"]
-    run_forked(folder / "program.py", folder, 2, json.dumps(CASES), environments=ranks)
+    run_forked(folder / "program.py", folder, 2, json.dumps(CASES + WITH_DROPOUT), environments=ranks)
     return folder
 
 
@@ -116,6 +128,20 @@ def test_two_processes_equal_one(folder, objective, accumulation):
     for first, second in zip(one, two, strict=True):
         for name in set(first) - {"spans_per_second", "tokens_per_second", "documents_per_second", "epoch"}:
             assert second[name] == pytest.approx(first[name], rel=1e-4), name
+
+
+def test_cached_gradients_equal_plain_ones(folder):
+    plain, cached = (torch.load(folder / f"{objective}-1-2.pt") for objective in ("declutr", "cached"))
+    for name, value in plain.items():
+        torch.testing.assert_close(cached[name], value, rtol=1e-5, atol=1e-5)
+
+
+def test_cached_gradients_replay_the_dropout_of_each_process(folder):
+    names = ("declutr", "dropout", "cached_dropout")
+    without, plain, cached = (torch.load(folder / f"{objective}-1-2.pt") for objective in names)
+    for name, value in plain.items():
+        torch.testing.assert_close(cached[name], value, rtol=1e-4, atol=1e-5)
+    assert max((plain[name] - without[name]).abs().max() for name in plain) > 1e-2
 
 
 @pytest.mark.parametrize("objective", ["cross_entropy", "supcon"])
