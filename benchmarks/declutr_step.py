@@ -3,7 +3,7 @@ r"""One DeCLUTR step, contrastive and masked LM, against the way the original co
 python benchmarks/declutr_step.py                                                       # 4 layers of 256
 python benchmarks/declutr_step.py --layers 12 --hidden_size 768 --documents 2 --steps 1     # RoBERTa-base
 python benchmarks/declutr_step.py --layers 12 --hidden_size 768 --documents 64 --bf16 --peak_tflops 989 \
-    --sides ours cached original sentence-transformers                                      # on a GPU
+    --mlm_weight 0 --positives 1 --sides ours cached original sentence-transformers         # on a GPU
 
 Sides, each in a process of its own, with the same weights, spans, masks and precision:
 
@@ -11,8 +11,8 @@ Sides, each in a process of its own, with the same weights, spans, masks and pre
 - cached: the same with cached gradients (`--mini_batch_tokens`);
 - original: as in Giorgi et al. 2021: anchors and positives pass the masked language model apart, each padded to its
   longest, with logits for every position of both;
-- sentence-transformers: `CachedMultipleNegativesRankingLoss` on the same spans, all four directions, one positive an
-  anchor, without masked LM (it has none): compare it with `--mlm_weight 0`.
+- sentence-transformers: `CachedMultipleNegativesRankingLoss` on the same spans, one positive an anchor, no masked LM
+  (it has none): compare it with `--mlm_weight 0 --positives 1`.
 
 The losses of ours and original are compared first, without dropout. Forward and backward pass, without the optimizer.
 Random weights, random token ids. Real tokens: special tokens counted, padding not. Utilisation: the operations that the
@@ -125,13 +125,9 @@ def peer_step(trainer: Any, options: argparse.Namespace) -> Callable[[dict[str, 
     encoder.auto_model.set_attn_implementation("sdpa")
     modules = [encoder, Pooling(options.hidden_size)]
     model = SentenceTransformer(modules=modules, device=str(trainer.args.device)).train()
-    directions = ("query_to_doc", "query_to_query", "doc_to_query", "doc_to_doc")
     loss_function = CachedMultipleNegativesRankingLoss(
         model,
-        scale=20.0,
         mini_batch_size=options.mini_batch_tokens // options.longest,
-        directions=directions,
-        partition_mode="joint",
     )
 
     def step(batch: dict[str, Any]) -> float:
