@@ -8,13 +8,18 @@ The result is that of a run without shards, byte for byte. The shards stay; dele
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import dataclass, field
 
 from command_line import RecipeParser, run
 from corpora.errors import InputError
 from corpora.preparation_shards import KIND as PREPARATION
+from corpora.preparation_shards import merge_prepared
 from corpora.shards import Shards, read_shards
+from embedding_files import EmbeddingOutput
+from embedding_shards import KIND as EMBEDDINGS
+from embedding_shards import merge_embeddings
 from preparation_messages import print_preparation
 
 
@@ -40,15 +45,13 @@ def main(argv: list[str] | None = None) -> None:
     """Merge as the command line says."""
     (options,) = RecipeParser([MergeOptions], description=" ".join(__doc__.split("\n\n")[0].split())).parse(argv)
     shards = read_shards(options.shards)
-    kinds = {PREPARATION: _merge_notes}
+    kinds = {PREPARATION: _merge_notes, EMBEDDINGS: _merge_embeddings}
     if shards.kind not in kinds:
         raise InputError(f"'{shards.kind}' is no kind of shard of this version", file=shards.folders[0])
     kinds[shards.kind](shards, options)
 
 
 def _merge_notes(shards: Shards, options: MergeOptions) -> None:
-    from corpora.preparation_shards import merge_prepared
-
     report = merge_prepared(
         shards,
         options.output,
@@ -57,6 +60,20 @@ def _merge_notes(shards: Shards, options: MergeOptions) -> None:
         say=lambda message: print(message, file=sys.stderr),
     )
     print_preparation(report, options.output, quiet=options.quiet)
+
+
+def _merge_embeddings(shards: Shards, options: MergeOptions) -> None:
+    output = EmbeddingOutput(options.output, overwrite=options.overwrite)
+    output.prepare()
+    try:
+        documents, size = merge_embeddings(shards, output)
+    except BaseException:
+        shutil.rmtree(output.partial, ignore_errors=True)
+        raise
+    finally:
+        output.abandon()
+    if not options.quiet:
+        print(f"{documents:,} documents, {size} numbers each: {output.path}")
 
 
 if __name__ == "__main__":
