@@ -24,7 +24,8 @@ def stable_key(text: str) -> int:
     return xxhash.xxh3_64_intdigest(text.encode()) >> 1
 
 
-def _tokenize_batch(batch: Mapping[str, list[Any]], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[Any]]:
+def tokenize_batch(batch: Mapping[str, list[Any]], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[Any]]:
+    """Return what `tokenize_documents` adds to some documents."""
     encoded = token_ids(tokenizer, batch["text"])
     documents = batch["document_id"]
     # A document without a patient is its own patient.
@@ -62,7 +63,7 @@ def tokenize_documents(
     """
     keep = {"document_id", "note_category", *keep_columns} - {"text"}
     tokenized = documents.map(
-        _tokenize_batch,
+        tokenize_batch,
         batched=True,
         fn_kwargs={"tokenizer": tokenizer},
         remove_columns=[name for name in documents.column_names if name not in keep],
@@ -119,9 +120,10 @@ def keep_long_enough(documents: Dataset, required: int) -> tuple[Dataset, Length
     return (documents if enough.all() else documents.select(np.flatnonzero(enough))), report
 
 
-def _cut_batch(
+def cut_batch(
     batch: Mapping[str, list[Any]], prefix: list[int], suffix: list[int], size: int, concatenate: bool
 ) -> dict[str, list[Any]]:
+    """Return the rows of some documents; see `cut_into_rows`."""
     rows: list[list[int]] = []
     names: list[str] = []
     if concatenate:
@@ -161,7 +163,7 @@ def cut_into_rows(
     """
     prefix, suffix = special_token_affixes(tokenizer)
     rows = documents.with_format(None).map(
-        _cut_batch,
+        cut_batch,
         batched=True,
         batch_size=batch_size,
         fn_kwargs={"prefix": prefix, "suffix": suffix, "size": size, "concatenate": concatenate},

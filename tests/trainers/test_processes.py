@@ -15,7 +15,7 @@ import json, sys
 import torch
 from datasets import load_from_disk
 from transformers import AutoModelForMaskedLM, AutoTokenizer
-from collators import cut_into_rows, keep_long_enough, tokenize_documents
+from collators import StreamOptions, cut_into_rows, keep_long_enough, stream_documents, tokenize_documents
 from trainers import (
     DeclutrArguments, DeclutrTrainer, MlmArguments, MlmTrainer, NoteCategoryArguments, NoteCategoryTrainer
 )
@@ -50,6 +50,8 @@ for objective, accumulation in json.loads(sys.argv[3]):
             policies = dict(category_columns=["note_category"], same_category="ignore", category_loss="supcon")
         arguments = DeclutrArguments(**common, min_span_length=8, max_span_length=24, **policies)
         documents, _ = keep_long_enough(tokenized, 16)
+        if objective == "streamed":
+            documents = stream_documents(load_from_disk(folder + "/notes"), tokenizer, 16, StreamOptions(3))
         trainer = DeclutrTrainer(model, arguments, processing_class=tokenizer, train_dataset=documents)
     trainer.train()
     if processes > 1:
@@ -70,7 +72,7 @@ for objective, accumulation in json.loads(sys.argv[3]):
 if processes > 1:
     torch.distributed.destroy_process_group()
 """
-CASES = [("declutr", 1), ("policies", 1), ("mlm", 1), ("mlm", 2)]
+CASES = [("declutr", 1), ("streamed", 1), ("policies", 1), ("mlm", 1), ("mlm", 2)]
 CASES += [("cross_entropy", 1), ("cross_entropy", 2), ("supcon", 1), ("combined", 1)]
 
 
