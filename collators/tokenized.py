@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -108,15 +107,22 @@ class LengthReport:
 
 def keep_long_enough(documents: Dataset, required: int) -> tuple[Dataset, LengthReport]:
     """Leave out documents of fewer than `required` tokens and count them by note category."""
-    lengths = np.asarray(documents.with_format("numpy")["length"][:])
-    categories: Sequence[str | None] = (
-        documents.with_format(None)["note_category"][:]
-        if "note_category" in documents.column_names
-        else [None] * len(lengths)
+    import pyarrow as pa
+
+    columns = [name for name in ("length", "note_category") if name in documents.column_names]
+    table = documents.select_columns(columns).with_format("arrow")[:]
+    enough = table["length"].to_numpy() >= required
+    # Codes, not a string for each document: a corpus has millions of documents and a few categories.
+    found = table["note_category"].combine_chunks() if "note_category" in columns else pa.nulls(len(table), pa.string())
+    encoded = found.dictionary_encode("encode")
+    names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+    kept = np.bincount(codes[enough], minlength=len(names)).tolist()
+    total = np.bincount(codes, minlength=len(names)).tolist()
+    report = LengthReport(
+        {name: count for name, count in zip(names, kept, strict=True) if count},
+        dict(zip(names, total, strict=True)),
+        required,
     )
-    enough = lengths >= required
-    kept = Counter(category for category, fits in zip(categories, enough, strict=True) if fits)
-    report = LengthReport(kept, Counter(categories), required)
     return (documents if enough.all() else documents.select(np.flatnonzero(enough))), report
 
 

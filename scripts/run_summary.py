@@ -145,11 +145,14 @@ def corpus_facts(corpus: DatasetDict, files: list[str]) -> dict[str, Any]:
     """
     from collections import Counter
 
+    from corpora.loading import distinct_values
+
     facts: dict[str, Any] = {"splits": {}, "preparation": None}
     for name, split in corpus.items():
+        patients = distinct_values(split, "patient_id")
         facts["splits"][name] = {
             "documents": len(split),
-            "patients": len(set(split["patient_id"]) - {None}) if "patient_id" in split.column_names else None,
+            "patients": None if patients is None else len(patients),
             "categories": dict(Counter(str(one) for one in split["note_category"] if one is not None))
             if "note_category" in split.column_names
             else {},
