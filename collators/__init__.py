@@ -13,18 +13,21 @@ from collators.mlm import MlmCollator
 from collators.note_category import NoteCategoryCollator
 from collators.randomness import document_generator
 from collators.spans import DocumentSpans, SpanOptions, effective_options, sample_spans
+from collators.streaming import DocumentStream, StreamOptions, stream_documents, stream_rows
 from collators.tokenized import LengthReport, cut_into_rows, keep_long_enough, stable_key, tokenize_documents
 
 __all__ = [
     "CategorySampler",
     "DeclutrCollator",
     "DocumentSpans",
+    "DocumentStream",
     "EpochDataset",
     "LengthReport",
     "MaskingOptions",
     "MlmCollator",
     "NoteCategoryCollator",
     "SpanOptions",
+    "StreamOptions",
     "TokenMasker",
     "category_keys",
     "category_targets",
@@ -34,5 +37,7 @@ __all__ = [
     "keep_long_enough",
     "sample_spans",
     "stable_key",
+    "stream_documents",
+    "stream_rows",
     "tokenize_documents",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -24,7 +23,8 @@ def stable_key(text: str) -> int:
     return xxhash.xxh3_64_intdigest(text.encode()) >> 1
 
 
-def _tokenize_batch(batch: Mapping[str, list[Any]], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[Any]]:
+def tokenize_batch(batch: Mapping[str, list[Any]], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[Any]]:
+    """Return what `tokenize_documents` adds to some documents."""
     encoded = token_ids(tokenizer, batch["text"])
     documents = batch["document_id"]
     # A document without a patient is its own patient.
@@ -62,7 +62,7 @@ def tokenize_documents(
     """
     keep = {"document_id", "note_category", *keep_columns} - {"text"}
     tokenized = documents.map(
-        _tokenize_batch,
+        tokenize_batch,
         batched=True,
         fn_kwargs={"tokenizer": tokenizer},
         remove_columns=[name for name in documents.column_names if name not in keep],
@@ -107,21 +107,29 @@ class LengthReport:
 
 def keep_long_enough(documents: Dataset, required: int) -> tuple[Dataset, LengthReport]:
     """Leave out documents of fewer than `required` tokens and count them by note category."""
-    lengths = np.asarray(documents.with_format("numpy")["length"][:])
-    categories: Sequence[str | None] = (
-        documents.with_format(None)["note_category"][:]
-        if "note_category" in documents.column_names
-        else [None] * len(lengths)
+    import pyarrow as pa
+
+    columns = [name for name in ("length", "note_category") if name in documents.column_names]
+    table = documents.select_columns(columns).with_format("arrow")[:]
+    enough = table["length"].to_numpy() >= required
+    # Codes, not a string for each document: a corpus has millions of documents and a few categories.
+    found = table["note_category"].combine_chunks() if "note_category" in columns else pa.nulls(len(table), pa.string())
+    encoded = found.dictionary_encode("encode")
+    names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+    kept = np.bincount(codes[enough], minlength=len(names)).tolist()
+    total = np.bincount(codes, minlength=len(names)).tolist()
+    report = LengthReport(
+        {name: count for name, count in zip(names, kept, strict=True) if count},
+        dict(zip(names, total, strict=True)),
+        required,
     )
-    enough = lengths >= required
-    kept = Counter(category for category, fits in zip(categories, enough, strict=True) if fits)
-    report = LengthReport(kept, Counter(categories), required)
     return (documents if enough.all() else documents.select(np.flatnonzero(enough))), report
 
 
-def _cut_batch(
+def cut_batch(
     batch: Mapping[str, list[Any]], prefix: list[int], suffix: list[int], size: int, concatenate: bool
 ) -> dict[str, list[Any]]:
+    """Return the rows of some documents; see `cut_into_rows`."""
     rows: list[list[int]] = []
     names: list[str] = []
     if concatenate:
@@ -161,7 +169,7 @@ def cut_into_rows(
     """
     prefix, suffix = special_token_affixes(tokenizer)
     rows = documents.with_format(None).map(
-        _cut_batch,
+        cut_batch,
         batched=True,
         batch_size=batch_size,
         fn_kwargs={"prefix": prefix, "suffix": suffix, "size": size, "concatenate": concatenate},

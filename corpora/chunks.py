@@ -18,6 +18,7 @@ from corpora.cleaning import Cleaner, CleaningOptions, count_words
 from corpora.columns import NoteColumns
 from corpora.deduplication import signatures, text_hash
 from corpora.records import NoteRecord, ReadingOptions, kind_of_label, read_records
+from corpora.shards import Shard
 from corpora.sources import Source
 
 CHUNK_ROWS = 10_000
@@ -64,6 +65,8 @@ class CleanedChunks:
         excluded_admissions: Ids of admissions to leave out.
         with_signatures: Whether near-duplicates will be looked for.
         num_proc: Processes that clean and hash.
+        shard: Which chunks to write, for machines that share the work; all by default. Where a chunk begins does not
+            depend on it, so every machine reads all rows, and cleans and hashes its own.
     """
 
     def __init__(
@@ -76,17 +79,23 @@ class CleanedChunks:
         excluded_admissions: frozenset[str],
         with_signatures: bool,
         num_proc: int = 1,
+        shard: Shard | None = None,
     ) -> None:
         self.folder, self.sources, self.columns = folder, sources, columns
         self.reading, self.excluded, self.with_signatures = reading, excluded_admissions, with_signatures
-        self.cleaning, self.num_proc = cleaning, num_proc
+        self.cleaning, self.num_proc, self.shard = cleaning, num_proc, shard or Shard(1, 1)
+        self.total = 0
+        """Chunks of all shards together, once `write_missing` has returned."""
 
     @property
     def files(self) -> list[Path]:
         """The finished files in the order of their rows."""
-        numbered = zip(sorted(self.folder.glob("chunk-*.parquet")), itertools.count(), strict=False)
+        numbers = itertools.count(self.shard.number - 1, self.shard.count)
+        numbered = zip(sorted(self.folder.glob("chunk-*.parquet")), numbers, strict=False)
         # Processes may have finished later chunks than the one they were stopped at: those are written again.
-        return [file for file, _ in itertools.takewhile(lambda pair: pair[0] == self._file(pair[1]), numbered)]
+        return [
+            file for file, _ in itertools.takewhile(lambda pair: pair[0] == chunk_file(self.folder, pair[1]), numbered)
+        ]
 
     def write_missing(self, advance: Callable[[int], None]) -> None:
         """Write the chunks that are not there yet.
@@ -101,16 +110,18 @@ class CleanedChunks:
         done = [read_counts(file) for file in self.files]
         for counts in done:
             advance(counts.read)
-        batches = self._batches(done[-1] if done else ChunkCounts())
-        tasks = (
-            ChunkTask(self._file(number), batch, counts, self.cleaning, self.with_signatures)
-            for number, (batch, counts) in enumerate(batches, len(done))
-        )
+        tasks = self._tasks(done)
         for read in map(write_chunk, tasks) if self.num_proc == 1 else _in_processes(tasks, self.num_proc):
             advance(read)
 
-    def _file(self, number: int) -> Path:
-        return self.folder / f"chunk-{number:05d}.parquet"
+    def _tasks(self, done: Sequence[ChunkCounts]) -> Iterator[ChunkTask]:
+        """Yield the shard's chunks after those that are done, and count those of all shards."""
+        if done:
+            self.total = (len(done) - 1) * self.shard.count + self.shard.number
+        for batch, counts in self._batches(done[-1] if done else ChunkCounts()):
+            number, self.total = self.total, self.total + 1
+            if self.shard.owns(number):
+                yield ChunkTask(chunk_file(self.folder, number), batch, counts, self.cleaning, self.with_signatures)
 
     def _batches(self, start: ChunkCounts) -> Iterator[tuple[list[tuple[int, NoteRecord]], ChunkCounts]]:
         """Gather rows into batches, bounded in rows and characters, from the position that `start` reached."""
@@ -132,6 +143,11 @@ class CleanedChunks:
                     batch, counts, characters = [], ChunkCounts(source=index, rows=position), 0
         if batch:
             yield batch, counts
+
+
+def chunk_file(folder: Path, number: int) -> Path:
+    """Return the file of a chunk, counted from 0."""
+    return folder / f"chunk-{number:05d}.parquet"
 
 
 class ChunkTask(NamedTuple):

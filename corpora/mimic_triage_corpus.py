@@ -21,7 +21,7 @@ from corpora.deduplication import DuplicateOptions
 from corpora.errors import InputError
 from corpora.grouping import Decisions, decide
 from corpora.mimic_triage import TRIAGE_CODES, Cohort, check_tables, select_cohort
-from corpora.preparation import REPORT_NAME, Workshop, progress_bar
+from corpora.preparation_folder import REPORT_NAME, Workshop, progress_bar
 from corpora.preparation_report import SCHEMA_VERSION, count_documents
 from corpora.records import ReadingOptions
 from corpora.saving import DatasetDictWriter

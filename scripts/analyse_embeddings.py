@@ -4,6 +4,8 @@
 
 writes `page.html` (open it in a browser; it needs no network), `table.md`, figures for papers, `results.json` and the
 maps' coordinates. Run the same command again after an interruption, or with a further model: what is done is kept.
+`--shard I/N` measures every N-th model only, for machines that work side by side; the command without it, run last,
+finds their work done and writes the page.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 import shutil
 import sys
 import time
+import uuid
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from command_line import RecipeParser, run
 from corpora.errors import InputError
 from corpora.records import ReadingOptions
+from corpora.shards import Shard
 from embedding_files import EmbeddingOutput, digest_of_checkpoint, read_embeddings
 from encoder_options import EncoderOptions
 from json_files import write_json
@@ -205,6 +209,7 @@ def main(argv: list[str] | None = None) -> None:
         OPTIONS,
         description=" ".join(__doc__.split("\n\n")[0].split()),
     ).parse(argv)
+    shard = Shard.parse(options.shard) or Shard(1, 1)
     sources = read_sources(options.spaces)
     for source in sources:
         if not source.is_file:
@@ -232,12 +237,17 @@ def main(argv: list[str] | None = None) -> None:
             file=sys.stderr,
         )
     records = []
-    for number, source in enumerate(sources, 1):
+    own = [source for place, source in enumerate(sources) if shard.owns(place)]
+    for number, source in enumerate(own, 1):
         started = time.perf_counter()
         records.append(analysis.record(source))
         if not options.quiet:
             took = time.perf_counter() - started
-            print(f"[{number}/{len(sources)}] {source.name}: {took:.0f} s", file=sys.stderr, flush=True)
+            print(f"[{number}/{len(own)}] {source.name}: {took:.0f} s", file=sys.stderr, flush=True)
+    if options.shard is not None:
+        measured = ", ".join(source.name for source in own) or "no model"
+        print(f"Shard {shard} measured {measured}; when all have run, the same command without --shard writes the page")
+        return
     from metrics.representation_similarity import linear_cka
 
     spaces = [analysis.embeddings(source) for source in sources]
@@ -288,7 +298,11 @@ def _prepare_folder(folder: Path, *, restart: bool) -> None:
         for name in WRITTEN:
             shutil.rmtree(folder / name, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / MARK, {"kind": "embedding_space", "schema_version": SCHEMA_VERSION})
+    if not (folder / MARK).is_file():
+        # Shards may start at once: each brings a mark of its own, whole, and the last one stays.
+        own = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
+        write_json(own, {"kind": "embedding_space", "schema_version": SCHEMA_VERSION})
+        own.replace(folder / MARK)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,22 @@
-"""Embeddings on disk: `.npy` with a list of ids beside it, or Parquet; written in shards that survive a kill."""
+"""Embeddings on disk: `.npy` with a list of ids beside it, or Parquet; written in blocks that survive a kill."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corpora.errors import InputError
+from corpora.shards import Shard
 
 if TYPE_CHECKING:
     import numpy as np
 
 SUFFIXES = (".npy", ".parquet")
-BLOCK = 65_536  # rows checked at a time
+CHECKED_ROWS = 65_536  # at a time
 
 
 def ids_file(embeddings: Path) -> Path:
@@ -26,9 +27,9 @@ def ids_file(embeddings: Path) -> Path:
 class EmbeddingOutput:
     """An output that appears whole or not at all.
 
-    Shards lie in `OUTPUT.partial/` until all are there. Each bears a digest of its documents in its name, and the
-    folder a fingerprint of everything else that decides the numbers, so that a run that was killed goes on where it
-    stopped, and never mixes embeddings of two models or of changed notes.
+    Blocks of documents lie in `OUTPUT.partial/` until all are there. Each bears a digest of its documents in its name,
+    and the folder a fingerprint of everything else that decides the numbers, so that a run that was killed goes on
+    where it stopped, and never mixes embeddings of two models or of changed notes.
 
     Args:
         path: `.npy` or `.parquet` file.
@@ -37,6 +38,9 @@ class EmbeddingOutput:
     Raises:
         InputError: The name has another suffix, or the output exists.
     """
+
+    shard = Shard(1, 1)
+    """Which blocks belong to this output."""
 
     def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
         self.path = Path(path)
@@ -53,7 +57,7 @@ class EmbeddingOutput:
             raise InputError("the output exists", file=self.path, remedy="choose another name, or pass --overwrite")
 
     def prepare(self) -> None:
-        """Create the folder of shards.
+        """Create the folder of blocks.
 
         Raises:
             InputError: Nothing can be written there.
@@ -77,7 +81,7 @@ class EmbeddingOutput:
                 return
 
     def resume(self, fingerprint: dict[str, Any]) -> bool:
-        """Keep the shards of an earlier run with the same fingerprint; remove those of any other.
+        """Keep the blocks of an earlier run with the same fingerprint; remove those of any other.
 
         Returns:
             Whether an earlier run with other settings was removed.
@@ -92,22 +96,22 @@ class EmbeddingOutput:
         self._write(file, lambda stream: stream.write(content.encode()))
         return stale
 
-    def shard(self, index: int, digest: str) -> Path:
-        """Return the file of a shard: its number and the digest of its documents."""
-        return self.partial / f"{index:06d}-{digest}.npy"
+    def block(self, number: int, digest: str) -> Path:
+        """Return the file of a block: its number and the digest of its documents."""
+        return self.partial / f"{number:06d}-{digest}.npy"
 
-    def write_shard(self, file: Path, embeddings: np.ndarray) -> None:
-        """Write a shard whole."""
+    def write_block(self, file: Path, embeddings: np.ndarray) -> None:
+        """Write a block whole."""
         import numpy as np
 
         self._write(file, lambda stream: np.save(stream, embeddings))
 
-    def finish(self, shards: Sequence[Path], ids: Iterable[Sequence[str]], rows: int, size: int) -> None:
-        """Join the shards in order, move the result to its place and remove the folder.
+    def finish(self, blocks: Sequence[Path], ids: Iterable[Sequence[str]], rows: int, size: int) -> None:
+        """Join the blocks in order, move the result to its place and remove the folder.
 
         Args:
-            shards: The files, in order.
-            ids: The document ids of each shard.
+            blocks: The files, in order.
+            ids: The document ids of each block.
             rows: Number of documents.
             size: Length of an embedding.
 
@@ -116,41 +120,42 @@ class EmbeddingOutput:
         """
         joined = self.partial / ("joined" + self.path.suffix)
         if self.path.suffix == ".parquet":
-            _write_parquet(joined, shards, ids, size)
+            _write_parquet(joined, blocks, ids, size)
         else:
             names = self.partial / "ids.txt"
-            _write_npy(joined, names, shards, ids, (rows, size))
+            _write_npy(joined, names, blocks, ids, (rows, size))
             names.replace(ids_file(self.path))
         joined.replace(self.path)
         shutil.rmtree(self.partial)
 
     def _write(self, file: Path, write: Any) -> None:
-        unfinished = file.with_name(f"unfinished-{os.getpid()}")
+        # A name of its own: processes may share the folder.
+        unfinished = file.with_name(f"unfinished-{uuid.uuid4().hex}")
         with unfinished.open("wb") as stream:
             write(stream)
         unfinished.replace(file)
 
 
 def _write_npy(
-    file: Path, names: Path, shards: Sequence[Path], ids: Iterable[Sequence[str]], shape: tuple[int, int]
+    file: Path, names: Path, blocks: Sequence[Path], ids: Iterable[Sequence[str]], shape: tuple[int, int]
 ) -> None:
     import numpy as np
 
     joined = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
     start = 0
     with names.open("w", encoding="utf-8", newline="\n") as stream:
-        for shard, shard_ids in zip(shards, ids, strict=True):
-            part = np.load(shard)
+        for block, block_ids in zip(blocks, ids, strict=True):
+            part = np.load(block)
             joined[start : start + len(part)] = part
             start += len(part)
-            for name in shard_ids:
+            for name in block_ids:
                 if len(name.splitlines()) > 1:
                     raise InputError("a document id holds a line break", remedy="write .parquet instead")
                 stream.write(name + "\n")
     joined.flush()
 
 
-def _write_parquet(file: Path, shards: Sequence[Path], ids: Iterable[Sequence[str]], size: int) -> None:
+def _write_parquet(file: Path, blocks: Sequence[Path], ids: Iterable[Sequence[str]], size: int) -> None:
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -158,9 +163,9 @@ def _write_parquet(file: Path, shards: Sequence[Path], ids: Iterable[Sequence[st
     kind = pa.list_(pa.float32(), size)
     schema = pa.schema([("document_id", pa.string()), ("embedding", kind)])
     with pq.ParquetWriter(file, schema) as writer:
-        for shard, shard_ids in zip(shards, ids, strict=True):
-            values = pa.FixedSizeListArray.from_arrays(pa.array(np.load(shard).ravel()), size)
-            writer.write_table(pa.table([pa.array(shard_ids, pa.string()), values], schema=schema))
+        for block, block_ids in zip(blocks, ids, strict=True):
+            values = pa.FixedSizeListArray.from_arrays(pa.array(np.load(block).ravel()), size)
+            writer.write_table(pa.table([pa.array(block_ids, pa.string()), values], schema=schema))
 
 
 def read_embeddings(file: str | Path, *, in_memory: bool = True) -> tuple[np.ndarray, list[str]]:
@@ -195,8 +200,8 @@ def read_embeddings(file: str | Path, *, in_memory: bool = True) -> tuple[np.nda
         raise InputError(f"holds {shape} numbers for {len(ids)} document ids", file=path)
     if len(set(ids)) < len(ids):
         raise InputError("a document id occurs twice", file=path)
-    for start in range(0, len(ids), BLOCK):
-        finite = np.isfinite(embeddings[start : start + BLOCK]).all(1)
+    for start in range(0, len(ids), CHECKED_ROWS):
+        finite = np.isfinite(embeddings[start : start + CHECKED_ROWS]).all(1)
         if not finite.all():
             row = start + int(np.flatnonzero(~finite)[0])
             raise InputError(f"the embedding of '{ids[row]}' holds a number that is not finite", file=path, row=row + 1)

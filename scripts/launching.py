@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from command_line import read_yaml
 
@@ -54,3 +58,59 @@ def warn_about_missing_processes(world_size: int) -> None:
             f"with: torchrun --nproc-per-node {asked} {script} ...",
             file=sys.stderr,
         )
+
+
+class Processes(NamedTuple):
+    """The processes that `accelerate launch` or `torchrun` started for one job.
+
+    Args:
+        rank: Of this one, from 0.
+        count: How many there are.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the one that talks and writes what belongs to all."""
+        return self.rank == 0
+
+    def wait(self) -> None:
+        """Wait until all have come here."""
+        if self.count > 1:
+            import torch
+
+            torch.distributed.barrier()
+
+    @contextmanager
+    def main_first(self) -> Iterator[None]:
+        """Let the main process go first, for example to fill a cache that the others read.
+
+        When it fails, it ends, and the launcher ends the others.
+        """
+        if not self.is_main:
+            self.wait()
+        yield
+        if self.is_main:
+            self.wait()
+
+
+@contextmanager
+def joined_processes() -> Iterator[Processes]:
+    """Join the processes of this job; one process alone joins nobody and imports nothing.
+
+    They only wait for each other, so gloo does it on any device.
+    """
+    processes = Processes(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+    if processes.count == 1:
+        yield processes
+        return
+    import torch
+
+    # One may have far more to do than another; the default would give up after half an hour.
+    torch.distributed.init_process_group("gloo", timeout=timedelta(days=30))
+    try:
+        yield processes
+    finally:
+        torch.distributed.destroy_process_group()

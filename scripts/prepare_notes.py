@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from command_line import RecipeParser, run
-from corpora.canaries import CANARY_FILE, CanaryOptions
+from corpora.canaries import CanaryOptions
 from corpora.cleaning import CleaningOptions
 from corpora.columns import preset_columns
 from corpora.deduplication import DuplicateOptions
 from corpora.preparation import prepare_notes
-from corpora.preparation_report import preparation_table
 from corpora.records import ReadingOptions
+from corpora.shards import Shard
 from corpora.splitting import SplitOptions
+from preparation_messages import print_preparation
 
 
 @dataclass
@@ -60,6 +61,13 @@ class NoteArguments:
         default=None,
         metadata={"help": "file of admissions to leave out: one id a line, or CSV with the admission column"},
     )
+    shard: str | None = field(
+        default=None,
+        metadata={
+            "help": "I/N: clean and hash only the I-th of N shares, into OUTPUT_DIR.shard-I-of-N, for machines that "
+            "work side by side; merge_shards.py joins the shares to the corpus of a run without it"
+        },
+    )
     num_proc: int = field(default=1, metadata={"help": "processes that clean and hash"})
     quiet: bool = field(default=False, metadata={"help": "no progress bars and no tables"})
 
@@ -73,6 +81,7 @@ def main(argv: list[str] | None = None) -> None:
         OPTIONS,
         description=__doc__,
     ).parse(argv)
+    shard = Shard.parse(notes.shard)
     columns = preset_columns(
         notes.preset,
         text_column=notes.text_column,
@@ -93,22 +102,16 @@ def main(argv: list[str] | None = None) -> None:
         splits=splits,
         canaries=canaries,
         exclude_admissions=notes.exclude_admissions,
+        shard=shard,
         overwrite=notes.overwrite,
         num_proc=notes.num_proc,
         progress=not notes.quiet,
         say=lambda message: print(message, file=sys.stderr),
     )
-    if not notes.quiet:
-        print(preparation_table(report))
-        print(f"\nPrepared corpus: {notes.output_dir}")
-    if canaries.canaries:
-        print(
-            f"warning: {canaries.canaries:,} canaries were planted into the training split, for audits; "
-            f"{CANARY_FILE} lists them and must stay with the corpus",
-            file=sys.stderr,
-        )
-    for warning in report["warnings"]:
-        print(f"warning: {warning}", file=sys.stderr)
+    if shard is None:
+        print_preparation(report, notes.output_dir, quiet=notes.quiet)
+    elif not notes.quiet:
+        print(f"Shard {shard} of the corpus: {shard.folder(notes.output_dir)}")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from collators.streaming import DocumentStream
     from pretrain_publication import RunPublication
     from trainers.base import AdaptationTrainer
 
@@ -105,6 +106,18 @@ def option_types(objective: str) -> tuple[type, ...]:
     return (*LIGHT_OPTIONS, arguments, *((RowOptions,) if objective == "mlm" else ()))
 
 
+def check_streaming(options: Options) -> None:
+    """Raise an `InputError` where the options ask of a stream what it cannot give."""
+    from trainers.streams import fit_to_stream
+
+    if options.objective.objective == "note_category" or metadata_names(options.training):
+        raise InputError(
+            "--streaming does not read metadata, whose categories are found in all documents beforehand",
+            remedy="leave out --streaming, or the metadata",
+        )
+    fit_to_stream(options.training)
+
+
 def metadata_names(training: Any) -> list[str]:
     """Return the metadata columns that the objective reads."""
     return list(getattr(training, "category_columns", ()))
@@ -169,8 +182,34 @@ def build_model(
 
 def tokenize(
     options: Options, corpus: DatasetDict, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
-) -> tuple[dict[str, Dataset], dict[str, Any]]:
+) -> tuple[dict[str, Dataset | DocumentStream], dict[str, Any]]:
     """Return what the trainer reads from each split, and counts for the summary."""
+    if options.notes.streaming:
+        evaluated = type(corpus)({name: split for name, split in corpus.items() if name != "train"})
+        datasets, counts = _tokenize_splits(options, evaluated, model, tokenizer)
+        train = {"train": stream(options, corpus["train"], model, tokenizer)}
+        return train | datasets, {"train": {"documents": len(corpus["train"]), "streamed": True}, **counts}
+    return _tokenize_splits(options, corpus, model, tokenizer)
+
+
+def stream(
+    options: Options, documents: Dataset, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> DocumentStream:
+    """Return what the trainer reads from the training split with --streaming."""
+    from collators.streaming import StreamOptions, stream_documents, stream_rows
+    from modeling.masked_positions import inner_model
+    from modeling.window import reading_length
+
+    shuffled = StreamOptions(options.training.seed, options.notes.shuffle_window)
+    if options.objective.objective == "declutr":
+        return stream_documents(documents, tokenizer, options.training.span_options().min_document_length, shuffled)
+    length = reading_length(inner_model(model).config, options.rows.max_length)
+    return stream_rows(documents, tokenizer, length, shuffled, concatenate=options.rows.concatenate_documents)
+
+
+def _tokenize_splits(
+    options: Options, corpus: DatasetDict, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> tuple[dict[str, Dataset], dict[str, Any]]:
     from collators import cut_into_rows, keep_long_enough, tokenize_documents
     from modeling.masked_positions import inner_model
     from modeling.window import reading_length
@@ -206,6 +245,9 @@ def tokenize(
 def print_counts(counts: dict[str, Any]) -> None:
     """Print what is trained on; for spans also the share of documents kept, by note category."""
     for name, numbers in counts.items():
+        if "streamed" in numbers:
+            say(f"{name}: {numbers['documents']:,} documents, streamed")
+            continue
         if "rows" in numbers:
             say(f"{name}: {numbers['documents']:,} documents in {numbers['rows']:,} rows")
             continue
@@ -306,6 +348,8 @@ def main(argv: list[str]) -> int:
     publication = None if {"-h", "--help"} & set(argv) else check_inputs(argv)
     options = parse_options(argv)
     training = options.training
+    if options.notes.streaming:
+        check_streaming(options)
     quiet_libraries()
     folder = Path(training.output_dir)
     warn_about_missing_processes(training.world_size)

@@ -59,6 +59,23 @@ class NotesOptions(DocumentColumns):
         default=None, metadata={"help": "Train on so many documents only, drawn by the seed."}
     )
 
+    streaming: bool = field(
+        default=False,
+        metadata={
+            "help": "Read and tokenise the training notes while training, in stretches that are shuffled, in "
+            "place of writing all token ids to disk first. Needs max_steps. For corpora too large for a second copy, "
+            "and for disks that are slow at random reads."
+        },
+    )
+    shuffle_window: int = field(
+        default=10_000,
+        metadata={"help": "Streaming: documents shuffled together, in stretches of 1,000 from all over the corpus."},
+    )
+
+    def __post_init__(self) -> None:
+        if self.shuffle_window < 1:
+            raise ValueError(f"--shuffle_window must be at least 1, got {self.shuffle_window}")
+
     def columns(self, metadata: Sequence[str] = ()) -> NoteColumns:
         """Return the names of the columns, with those of further metadata."""
         return NoteColumns(

@@ -56,7 +56,8 @@ def run_summary(
         "documents": dict(counts),
         "corpus": dict(corpus),
         "steps": trainer.state.global_step,
-        "epochs": trainer.state.epoch,
+        # A stream counts no epochs: the Trainer calls all steps together one.
+        "epochs": None if any("streamed" in one for one in counts.values()) else trainer.state.epoch,
         # Counted by the Trainer with --include_num_input_tokens_seen, which costs a message between processes a step.
         "tokens_read": trainer.state.num_input_tokens_seen or None,
         "metrics": dict(metrics),
@@ -122,11 +123,16 @@ def losses(history: list[dict[str, Any]]) -> list[dict[str, float]]:
 
 
 def with_tokens(counts: Mapping[str, Mapping[str, Any]], tokenized: Mapping[str, Dataset]) -> dict[str, Any]:
-    """Add the number of tokens of what is trained on, special tokens of rows included, to the counts of a split."""
+    """Add the number of tokens of what is trained on, special tokens of rows included, to the counts of a split.
+
+    A stream is not read for it.
+    """
     import numpy as np
 
     return {
-        name: {**numbers, "tokens": int(np.sum(tokenized[name].with_format("numpy")["length"][:], dtype=np.int64))}
+        name: numbers
+        if "streamed" in numbers
+        else {**numbers, "tokens": int(np.sum(tokenized[name].with_format("numpy")["length"][:], dtype=np.int64))}
         for name, numbers in counts.items()
     }
 
@@ -140,11 +146,14 @@ def corpus_facts(corpus: DatasetDict, files: list[str]) -> dict[str, Any]:
     """
     from collections import Counter
 
+    from corpora.loading import distinct_values
+
     facts: dict[str, Any] = {"splits": {}, "preparation": None}
     for name, split in corpus.items():
+        patients = distinct_values(split, "patient_id")
         facts["splits"][name] = {
             "documents": len(split),
-            "patients": len(set(split["patient_id"]) - {None}) if "patient_id" in split.column_names else None,
+            "patients": None if patients is None else len(patients),
             "categories": dict(Counter(str(one) for one in split["note_category"] if one is not None))
             if "note_category" in split.column_names
             else {},

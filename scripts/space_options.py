@@ -48,12 +48,21 @@ class SpaceOptions(DocumentColumns):
     seed: int = field(default=0, metadata={"help": "Of all draws."})
     quiet: bool = field(default=False, metadata={"help": "No progress lines and no table on the screen."})
     restart: bool = field(default=False, metadata={"help": "Delete earlier results in output_dir."})
+    shard: str | None = field(
+        default=None,
+        metadata={
+            "help": "I/N: measure every N-th model from the I-th on, and write no page, for machines that work side by "
+            "side on one output_dir; the command without it, run last, writes the page."
+        },
+    )
 
     def __post_init__(self) -> None:
         if self.min_class_documents < 1:
             raise ValueError("--min_class_documents is below 1; give at least 1")
         if self.max_documents < 0:
             raise ValueError("--max_documents is below 0; give 0 for all")
+        if self.shard is not None and self.restart:
+            raise ValueError("--restart would delete what other shards measured; delete output_dir before they start")
         if self.seed < 0:
             raise ValueError("--seed is below 0")
 

@@ -21,6 +21,7 @@ from transformers.utils import logging
 
 from collators.epochs import EpochDataset
 from collators.masking import IGNORE_INDEX
+from collators.streaming import DocumentStream
 from corpora.errors import InputError
 from modeling.adapters import merged
 from modeling.compiled_layers import compile_layers
@@ -37,6 +38,7 @@ from trainers.meters import MeanMeter, Throughput
 from trainers.parameter_groups import give_own_rate
 from trainers.resuming import run_is_finished
 from trainers.schedules import slanted_triangular_factor
+from trainers.streams import fit_to_stream
 
 logger = logging.get_logger(__name__)
 
@@ -69,12 +71,13 @@ class AdaptationTrainer(Trainer):
         model: A masked language model (`AutoModelForMaskedLM`), plain or with LoRA by peft.
         args: Arguments of the objective.
         processing_class: The model's tokenizer.
-        train_dataset: Tokenised documents; wrapped in an `EpochDataset`.
+        train_dataset: Tokenised documents, wrapped in an `EpochDataset`; or a `DocumentStream`.
         eval_dataset: The same for validation; its spans and masks never change.
         kwargs: As in `Trainer`.
 
     Raises:
-        InputError: The tokenizer is missing, or one process would drive several GPUs.
+        InputError: The tokenizer is missing, one process would drive several GPUs, or the arguments do not fit a
+            stream.
     """
 
     # The terms below divide by the items of the whole step themselves. Read by transformers >= 5.22; older versions
@@ -97,6 +100,8 @@ class AdaptationTrainer(Trainer):
                 f"one process would drive {args.n_gpu} GPUs, which loses in-batch negatives",
                 remedy="start with `accelerate launch --multi_gpu`, or set CUDA_VISIBLE_DEVICES to one of them",
             )
+        if args is not None and isinstance(train_dataset, DocumentStream):
+            fit_to_stream(args)
         self._train_meter, self._eval_meter, self._throughput = MeanMeter(), MeanMeter(), Throughput()
         self._step_items: dict[str, torch.Tensor] = {}
         super().__init__(
@@ -317,7 +322,7 @@ class AdaptationTrainer(Trainer):
 
 
 def _with_epochs(dataset: Any, fixed_epoch: int | None) -> Any:
-    if dataset is None or isinstance(dataset, EpochDataset):
+    if dataset is None or isinstance(dataset, (EpochDataset, DocumentStream)):
         return dataset
     if isinstance(dataset, dict):
         return {name: _with_epochs(part, fixed_epoch) for name, part in dataset.items()}

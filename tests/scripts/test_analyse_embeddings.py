@@ -102,6 +102,35 @@ def test_a_checkpoint_and_a_file_side_by_side(make_encoder, notes, tmp_path, cap
     assert not re.search(rf"\b{SECRET}\b", told) and str(tmp_path) not in (output / "page.html").read_text()
 
 
+def test_shards_measure_their_models_and_the_last_run_only_joins_them(tmp_path, monkeypatch, capsys):
+    import space_measures
+
+    files = [write_vectors(tmp_path, name, seed=seed) for seed, name in enumerate("ab")]
+    words = [*files, "--thresholds", 0.2, "--ks", 2, "--densities", 0.1, "--graph_density", 0.1, "--map_documents", 0]
+    analyse(*words, "--output_dir", tmp_path / "whole")
+    calls = []
+    real = space_measures.measure_space
+    monkeypatch.setattr(
+        space_measures, "measure_space", lambda space, *more: calls.append(space.name) or real(space, *more)
+    )
+    output = ["--output_dir", tmp_path / "space"]
+    for shard, measured in (("2/2", ["b"]), ("1/2", ["a"])):
+        calls.clear()
+        analyse(*words, *output, "--shard", shard)
+        assert calls == measured and not (tmp_path / "space" / "results.json").exists()
+    assert "Shard 1/2 measured a;" in capsys.readouterr().out
+    analyse(*words, *output)
+    assert calls == ["a"] and (tmp_path / "space" / "page.html").exists()
+    found, expected = (results(tmp_path / name) for name in ("space", "whole"))
+    for record in (*found["models"], *expected["models"]):
+        record.pop("seconds")
+    assert found == expected
+    with pytest.raises(InputError, match="--restart would delete"):
+        analyse(*words, *output, "--shard", "1/2", "--restart")
+    with pytest.raises(InputError, match="--shard 3/2 is no share"):
+        analyse(*words, *output, "--shard", "3/2")
+
+
 def test_what_is_done_is_not_done_again_and_a_model_can_be_added(make_encoder, notes, tmp_path, monkeypatch):
     folder, output = make_encoder("bert"), tmp_path / "space"
     words = ["--data", notes, "--label_column", "specialty", "--output_dir", output, *SMALL]

@@ -24,8 +24,8 @@ def _texts(count):
 
 @pytest.fixture
 def notes(tmp_path, monkeypatch):
-    """Forty notes as JSON lines; shards of eight."""
-    monkeypatch.setattr("encoded_documents.SHARD", 8)
+    """Forty notes as JSON lines; blocks of eight."""
+    monkeypatch.setattr("encoded_documents.BLOCK", 8)
     file = tmp_path / "notes.jsonl"
     rows = [{"id": f"note {i}", "report": text} for i, text in enumerate(_texts(40))]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -12,7 +12,7 @@ import json, sys
 import torch
 from datasets import load_from_disk
 from transformers import AutoModelForMaskedLM, AutoTokenizer
-from collators import cut_into_rows, keep_long_enough, tokenize_documents
+from collators import StreamOptions, cut_into_rows, keep_long_enough, stream_documents, tokenize_documents
 from trainers import (
     DeclutrArguments, DeclutrTrainer, MlmArguments, MlmTrainer, NoteCategoryArguments, NoteCategoryTrainer
 )
@@ -55,6 +55,8 @@ for objective, accumulation in json.loads(sys.argv[3]):
             common |= dict(gradient_accumulation_steps=2, per_device_train_batch_size=4 // processes)
         arguments = DeclutrArguments(**common, min_span_length=8, max_span_length=24, **policies)
         documents, _ = keep_long_enough(tokenized, 16)
+        if objective == "streamed":
+            documents = stream_documents(load_from_disk(folder + "/notes"), tokenizer, 16, StreamOptions(3))
         trainer = DeclutrTrainer(model, arguments, processing_class=tokenizer, train_dataset=documents)
         trainer.chunk_tokens = 60 if "dropout" in objective else 200  # several chunks
     trainer.train()
@@ -76,7 +78,7 @@ for objective, accumulation in json.loads(sys.argv[3]):
 if processes > 1:
     torch.distributed.destroy_process_group()
 """
-CASES = [("declutr", 1), ("policies", 1), ("mlm", 1), ("mlm", 2)]
+CASES = [("declutr", 1), ("streamed", 1), ("policies", 1), ("mlm", 1), ("mlm", 2)]
 CASES += [("cross_entropy", 1), ("cross_entropy", 2), ("supcon", 1), ("combined", 1)]
 CASES += [("cached", 1), ("cached_combined", 1)]
 # Each process draws its own dropout, so that two are not one; cached and plain gradients are equal all the same.
