@@ -87,7 +87,9 @@ def pair_relations(
     return PairRelations(positive, (excluded & ~pair) | own)
 
 
-def nt_xent(vectors: torch.Tensor, relations: PairRelations, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+def nt_xent(
+    vectors: torch.Tensor, relations: PairRelations, temperature: float, *, decoupled: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the loss of each vector and whether its nearest neighbour in the batch is a positive.
 
     With s the cosine similarity over the temperature, P(i) the positives and D(i) all vectors not excluded,
@@ -95,10 +97,14 @@ def nt_xent(vectors: torch.Tensor, relations: PairRelations, temperature: float)
     row this is NT-Xent (Chen et al. 2020, equation 1; Giorgi et al. 2021, equations 4 and 5); with several it is the
     outer form of SupCon (Khosla et al. 2020, equation 2). A vector without a positive has the loss 0.
 
+    Decoupled (Yeh et al. 2022, equation 6), D(i) holds no positives: an easy positive no longer weakens the gradient of
+    the negatives, which helps small batches. A vector without a negative then has the loss 0, and losses may be below 0.
+
     Args:
         vectors: `(2N, hidden)`, of any length.
         relations: From `pair_relations`.
         temperature: Divides the cosine similarities.
+        decoupled: Leave the positives out of the denominators.
 
     Returns:
         `(2N,)` losses in float32 (float64 for float64 vectors) and `(2N,)` booleans.
@@ -109,10 +115,18 @@ def nt_xent(vectors: torch.Tensor, relations: PairRelations, temperature: float)
         # A row with nothing left would give a gradient that is not a number; it has no positive, so its loss is 0.
         excluded = relations.excluded & ~relations.excluded.all(1, keepdim=True)
         similarity = (unit @ unit.T / temperature).masked_fill(excluded, -torch.inf)
-        log_denominator = similarity.logsumexp(dim=1, keepdim=True)
+        positive = relations.positive
+        if decoupled:
+            negatives = similarity.masked_fill(positive, -torch.inf)
+            alone = negatives.isneginf().all(1, keepdim=True)
+            # The gradient of a logsumexp over nothing is not a number.
+            log_denominator = negatives.masked_fill(alone, 0.0).logsumexp(dim=1, keepdim=True)
+            positive = positive & ~alone
+        else:
+            log_denominator = similarity.logsumexp(dim=1, keepdim=True)
         # Excluded entries are -inf; replaced before the sum, because -inf times zero is not a number.
-        log_share = (similarity - log_denominator).masked_fill(~relations.positive, 0.0)
-        losses = -log_share.sum(1) / relations.positive.sum(1).clamp(min=1)
+        log_share = (similarity - log_denominator).masked_fill(~positive, 0.0)
+        losses = -log_share.sum(1) / positive.sum(1).clamp(min=1)
     hits = relations.positive.gather(1, similarity.argmax(1, keepdim=True)).squeeze(1)
     return losses, hits
 

@@ -35,6 +35,14 @@ class DeclutrArguments(MetadataArguments):
     )
     clean_anchors: bool = field(default=False, metadata={"help": "Contrast unmasked anchors (the original: masked)."})
     temperature: float = field(default=0.05, metadata={"help": "Divides the cosine similarities."})
+    final_temperature: float | None = field(
+        default=None,
+        metadata={"help": "The temperature goes to this in a straight line over the run; constant when not given."},
+    )
+    decoupled: bool = field(
+        default=False,
+        metadata={"help": "Leave positives out of the denominators (decoupled contrastive loss); for small batches."},
+    )
     contrastive_weight: float = field(default=1.0, metadata={"help": "Weight of the contrastive loss."})
     mlm_weight: float = field(default=1.0, metadata={"help": "Weight of the masked-LM loss; 0 switches it off."})
     same_document: Literal["hard_negative", "ignore", "positive"] = field(
@@ -68,6 +76,8 @@ class DeclutrArguments(MetadataArguments):
         self.span_options()  # checks lengths and strategies
         if self.temperature <= 0:
             raise ValueError(f"temperature must be positive, got {self.temperature}")
+        if self.final_temperature is not None and self.final_temperature <= 0:
+            raise ValueError(f"final_temperature must be positive, got {self.final_temperature}")
         if self.contrastive_mini_batch_tokens is not None and self.contrastive_mini_batch_tokens < 1:
             raise ValueError(
                 f"contrastive_mini_batch_tokens must be positive, got {self.contrastive_mini_batch_tokens}"

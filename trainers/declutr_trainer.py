@@ -136,7 +136,8 @@ class DeclutrTrainer(MetadataTrainer):
         relations = pair_relations(
             *keys, span_keys, self.args.same_document, self.args.same_patient, category_keys, self.args.same_category
         )
-        losses, hits = nt_xent(torch.cat((anchors, positives)), relations, self.args.temperature)
+        vectors = torch.cat((anchors, positives))
+        losses, hits = nt_xent(vectors, relations, self.temperature(), decoupled=self.args.decoupled)
 
         alignment, uniformity = alignment_uniformity(anchors, positives)
         self.record("contrastive_accuracy", hits[: len(anchors)].sum(), len(anchors))
@@ -147,6 +148,13 @@ class DeclutrTrainer(MetadataTrainer):
         clean = self.args.category_view == "clean"
         rows = embeddings[inputs["positive_rows"]].mean(1) if clean else embeddings[inputs["anchor_rows"]]
         return [contrastive, *self.category_terms(rows, inputs)]
+
+    def temperature(self) -> float:
+        """Return the temperature of this step; that of the first step in evaluations, whose losses can be compared."""
+        first, last = self.args.temperature, self.args.final_temperature
+        if last is None or not self.model.training:
+            return first
+        return first + (last - first) * min(1.0, self.state.global_step / max(1, self.state.max_steps - 1))
 
     def _mini_batches(self, inputs: Mapping[str, torch.Tensor]) -> list[MiniBatch]:
         budget = self.args.contrastive_mini_batch_tokens or self.chunk_tokens

@@ -80,6 +80,29 @@ def test_policies_equal_plain_loops(same_document, same_patient):
     torch.testing.assert_close(losses, expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("same_document", ["hard_negative", "ignore", "positive"])
+def test_decoupled_equals_plain_loops(same_document):
+    vectors = torch.randn(12, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    keys = {**unrelated(6), "document_keys": torch.tensor([0, 0, 1, 2, 2, 2])}
+    relations = pair_relations(**keys, same_document=same_document)
+    losses, _ = nt_xent(vectors, relations, 0.2, decoupled=True)
+    unit = vectors / vectors.norm(dim=1, keepdim=True)
+    for row in range(12):
+        cosines = [float(unit[row] @ unit[other]) / 0.2 for other in range(12)]
+        positives = [other for other in range(12) if relations.positive[row, other]]
+        negatives = [other for other in range(12) if not relations.excluded[row, other] and other not in positives]
+        denominator = math.log(sum(math.exp(cosines[other]) for other in negatives))
+        expected = -sum(cosines[other] - denominator for other in positives) / len(positives)
+        assert losses[row].item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_decoupled_without_negatives_has_no_loss_and_a_gradient():
+    vectors = torch.randn(2, 4, requires_grad=True)
+    losses, _ = nt_xent(vectors, pair_relations(**unrelated(1)), 0.05, decoupled=True)
+    losses.sum().backward()
+    assert losses.tolist() == [0, 0] and vectors.grad.abs().sum() == 0
+
+
 def test_vectors_of_the_same_tokens_are_never_negatives():
     # The same document twice in a batch: its anchors, and its positives, are the same spans.
     keys = unrelated(3)

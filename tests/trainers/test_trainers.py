@@ -13,6 +13,7 @@ from corpora.errors import InputError
 from modeling.adapters import add_lora
 from modeling.pooling import pool
 from trainers import DeclutrArguments, DeclutrTrainer, MlmArguments, MlmTrainer
+from trainers.contrastive_loss import nt_xent
 
 COMMON = {
     "use_cpu": True,
@@ -291,3 +292,24 @@ def test_mixed_precision_and_gradient_checkpointing_train(make_model, notes, tmp
     one, other = (trainer.state.log_history[0]["loss"] for trainer in (plain, mixed))
     assert one == pytest.approx(other, rel=0.03)
     assert all(parameter.dtype == torch.float32 for parameter in mixed.model.parameters())
+
+
+def test_the_temperature_follows_its_schedule_and_evaluation_keeps_the_first(make_model, notes, tmp_path, monkeypatch):
+    seen = []
+
+    def recorded(vectors, relations, temperature, *, decoupled):
+        seen.append((trainer.model.training, round(temperature, 6), decoupled))
+        return nt_xent(vectors, relations, temperature, decoupled=decoupled)
+
+    monkeypatch.setattr("trainers.declutr_trainer.nt_xent", recorded)
+    trainer = declutr(make_model, notes, tmp_path, temperature=0.4, final_temperature=0.1, decoupled=True, mlm_weight=0)
+    trainer.train()
+    assert [temperature for training, temperature, _ in seen if training] == [0.4, 0.3, 0.2, 0.1]
+    trainer.evaluate()
+    assert {temperature for training, temperature, _ in seen if not training} == {0.4}
+    assert all(decoupled for _, _, decoupled in seen)
+
+
+def test_a_final_temperature_must_be_positive(tmp_path):
+    with pytest.raises(ValueError, match="final_temperature must be positive"):
+        DeclutrArguments(str(tmp_path), use_cpu=True, final_temperature=0)
