@@ -98,7 +98,7 @@ def nt_xent(
     outer form of SupCon (Khosla et al. 2020, equation 2). A vector without a positive has the loss 0.
 
     Decoupled (Yeh et al. 2022, equation 6), D(i) holds no positives: an easy positive no longer weakens the gradient of
-    the negatives, which helps small batches. A vector without a negative then has the loss 0, and losses may be below 0.
+    the negatives, which helps small batches. A vector without a negative then has the loss 0; losses may be negative.
 
     Args:
         vectors: `(2N, hidden)`, of any length.
