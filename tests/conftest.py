@@ -1,5 +1,6 @@
 """Fixtures that every room's tests share."""
 
+import gc
 import json
 import os
 import subprocess
@@ -10,6 +11,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_finish():
+    """Keep what collection has imported out of the garbage collector, which every training calls at its end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
