@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from reporting.classification_results import System
 from reporting.result_rows import Row, shots_of
 from reporting.space_results import SpaceResults
-from reporting.study_gains import Evaluation, Gain, gain
+from reporting.study_gains import Evaluation, Gain, gains
 from reporting.study_results import BASE, StudyModel, StudyResults
 from reporting.system_names import BASELINES, method_name
 from reporting.tables import shots_name
@@ -131,8 +131,7 @@ def _compared(claim: _Comparison, study: StudyResults, evaluations: Sequence[Eva
         for system in _systems(evaluation.rows, ahead.name, lambda one: one.method in claim.methods and _whole(one)):
             shots = _sizes(evaluation.rows, system)
             size = shots[0] if claim.fewest else shots[-1]
-            found = gain(evaluation.rows, system, replace(system, model=behind.name), size)
-            if found is not None:
+            for found in gains(evaluation.rows, [(system, replace(system, model=behind.name), size)]):
                 yield _finding(evaluation, found)
 
 
@@ -140,8 +139,8 @@ def _bag_of_words(evaluations: Sequence[Evaluation]) -> Iterator[Finding]:
     for evaluation in evaluations:
         words = next((row.system for row in evaluation.rows if row.system.method == "tfidf"), None)
         for system in _systems(evaluation.rows, None, lambda one: one.method == FROZEN):
-            found = gain(evaluation.rows, words, system, _sizes(evaluation.rows, system)[-1]) if words else None
-            if found is not None:
+            size = _sizes(evaluation.rows, system)[-1]
+            for found in gains(evaluation.rows, [(words, system, size)] if words else []):
                 yield _finding(evaluation, found)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from metrics.intervals import holm, paired_difference
+from reporting.adjusted_differences import AdjustedDifference, ScoredPair, adjusted_differences
 from reporting.classification_results import ClassificationResults, System
-from reporting.comparisons import ERROR_RATE
 from reporting.result_rows import Row, aggregate_rows
 from reporting.study_results import BASE
 
@@ -15,32 +14,19 @@ from reporting.study_results import BASE
 RESAMPLES = 4_000
 
 
-@dataclass(frozen=True)
-class Gain:
-    """How far a system is ahead of another with as many labelled documents.
+@dataclass(frozen=True, kw_only=True)
+class Gain(AdjustedDifference):
+    """How far a system is ahead of another in macro-F1, with as many labelled documents.
 
     Args:
         system: The system.
         reference: The other.
         shots: Labelled documents a class; None for all.
-        difference: Of macro-F1.
-        interval: 95 % interval of the difference, over test documents and seeds.
-        p_value: Two-sided, paired bootstrap.
-        adjusted_p_value: After Holm over all gains that were asked for together.
     """
 
     system: System
     reference: System
     shots: int | None
-    difference: float
-    interval: tuple[float, float]
-    p_value: float
-    adjusted_p_value: float
-
-    @property
-    def significant(self) -> bool:
-        """Whether it stands at a family-wise error rate of 5 %."""
-        return self.adjusted_p_value <= ERROR_RATE
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,17 +58,28 @@ def make_evaluation(corpus: str, label: str, group: str, results: Classification
     return Evaluation(corpus, label, group, results, aggregate_rows(results, "f1_macro", RESAMPLES, seed))
 
 
-def gain(rows: Sequence[Row], system: System, reference: System, shots: int | None, seed: int = 0) -> Gain | None:
-    """Return the difference between two systems; None where one of them has no row. Its p-value is not corrected."""
+def gains(rows: Sequence[Row], pairs: Sequence[tuple[System, System, int | None]], seed: int = 0) -> list[Gain]:
+    """Compare systems pair by pair.
+
+    Args:
+        rows: All on the same resamples.
+        pairs: System, reference and number of labels; passed over where one of the two has no such row.
+        seed: Of the draw of seeds.
+
+    Returns:
+        Gains in the order of the pairs, corrected together.
+    """
     found = {(row.system, row.shots): row for row in rows}
-    first, second = found.get((system, shots)), found.get((reference, shots))
-    if first is None or second is None:
-        return None
-    same = first.seeds == second.seeds and first.corpus_digest == second.corpus_digest
-    difference = paired_difference(first.scores, second.scores, seed, same_seeds=same)
-    return Gain(
-        system, reference, shots, difference.difference, difference.interval, difference.p_value, difference.p_value
-    )
+    known = [pair for pair in pairs if (pair[0], pair[2]) in found and (pair[1], pair[2]) in found]
+    scored = []
+    for system, reference, shots in known:
+        first, second = found[system, shots], found[reference, shots]
+        same_seeds = first.seeds == second.seeds and first.corpus_digest == second.corpus_digest
+        scored.append(ScoredPair(first.scores, second.scores, same_seeds))
+    return [
+        Gain(system=system, reference=reference, shots=shots, **vars(difference))
+        for (system, reference, shots), difference in zip(known, adjusted_differences(scored, seed), strict=True)
+    ]
 
 
 def gains_over_base(evaluation: Evaluation, seed: int = 0) -> list[Gain]:
@@ -91,11 +88,9 @@ def gains_over_base(evaluation: Evaluation, seed: int = 0) -> list[Gain]:
     Returns:
         Gains in the order of the rows, corrected together.
     """
-    found = [
-        one
+    pairs = [
+        (row.system, replace(row.system, model=BASE), row.shots)
         for row in evaluation.rows
         if row.system.model not in (None, BASE)
-        if (one := gain(evaluation.rows, row.system, replace(row.system, model=BASE), row.shots, seed)) is not None
     ]
-    adjusted = holm([one.p_value for one in found])
-    return [replace(one, adjusted_p_value=float(value)) for one, value in zip(found, adjusted, strict=True)]
+    return gains(evaluation.rows, pairs, seed)

@@ -8,7 +8,7 @@ import pytest
 from metrics.intervals import holm
 from reporting.classification_results import System, load_results
 from reporting.study_claims import ClaimResult, Finding, judge_claims
-from reporting.study_gains import gain, gains_over_base, make_evaluation
+from reporting.study_gains import gains, gains_over_base, make_evaluation
 from reporting.study_results import StudyModel, StudyResults
 
 SYSTEMS = {
@@ -43,18 +43,18 @@ def test_verdicts(intervals, verdict):
 
 
 def test_gains_compare_only_what_is_used_in_the_same_way(evaluation):
-    gains = gains_over_base(evaluation)
+    found = gains_over_base(evaluation)
     # The base has no hybrid, so that of `contrastive` has nothing to be compared with.
-    assert {(one.system.model, one.system.method, one.shots) for one in gains} == {
+    assert {(one.system.model, one.system.method, one.shots) for one in found} == {
         (model, "logistic_regression", shots) for model in ("contrastive", "masked") for shots in (8, None)
     }
     means = {(row.system, row.shots): row.mean for row in evaluation.rows}
-    for one in gains:
+    for one in found:
         assert one.reference == replace(one.system, model="base")
         assert one.difference == pytest.approx(means[one.system, one.shots] - means[one.reference, one.shots])
         assert one.interval[0] <= one.difference <= one.interval[1]
-    np.testing.assert_allclose([one.adjusted_p_value for one in gains], holm([one.p_value for one in gains]))
-    assert all(one.significant == (one.system.model == "contrastive") for one in gains)
+    np.testing.assert_allclose([one.adjusted_p_value for one in found], holm([one.p_value for one in found]))
+    assert all(one.significant == (one.system.model == "contrastive") for one in found)
 
 
 def test_claims_find_their_models_by_role(evaluation):
@@ -67,7 +67,7 @@ def test_claims_find_their_models_by_role(evaluation):
     claims = {claim.claim: claim for claim in judge_claims(study, [evaluation], [])}
     few = claims["With few labels a frozen DeCLUTR model beats a frozen MLM model."]
     systems = [System(name, "logistic_regression", "windows", "all") for name in ("contrastive", "masked")]
-    expected = gain(evaluation.rows, *systems, 8)
+    (expected,) = gains(evaluation.rows, [(*systems, 8)])
     assert [(one.what, one.difference, one.interval) for one in few.findings] == [
         ("contrastive v. masked, 8 a class", expected.difference, expected.interval)
     ]
