@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reporting.classification_results import load_results
+from reporting.durations import minutes
 from reporting.figure_style import save_figure
 from reporting.printed_table import PrintedTable, bold_parts
 from reporting.report_folder import write_report_files
@@ -144,7 +145,7 @@ def study_page(report: StudyReport) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"bold_parts": bold_parts, "data_uri": _data_uri, "minutes": _minutes}
+    environment.filters |= {"bold_parts": bold_parts, "data_uri": _data_uri, "minutes": minutes}
     done = [step for step in report.study.steps if step.seconds is not None and step.name != "report"]
     missing = [step.name for step in report.study.steps if step.seconds is None and step.name != "report"]
     return environment.get_template("study_page.html").render(
@@ -243,13 +244,3 @@ def _sweep_sections(study: StudyResults, evaluations: Sequence[Evaluation]) -> l
 
 def _data_uri(svg: bytes) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
-
-
-def _minutes(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 90
-        else f"{seconds / 60:.0f} min"
-        if seconds < 5_400
-        else f"{seconds / 3_600:.1f} h"
-    )

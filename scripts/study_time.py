@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from json_files import read_json
+from reporting.durations import minutes
 from study_plan import Step
 from study_runner import StudyFolder
 
@@ -190,12 +191,3 @@ _OPERATIONS = {
 }
 # Seconds beside the encoder: probes and intervals, maps and clusters.
 _PLAIN = {"classify.py": 60.0, "analyse_embeddings.py": 60.0, "report_study.py": 30.0}
-
-
-def minutes(seconds: float) -> str:
-    """Return a length of time in words, to two figures: `40 s`, `12 min`, `3.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5_400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3_600:.1f} h"
