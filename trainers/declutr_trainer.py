@@ -28,8 +28,7 @@ from trainers.declutr_arguments import DeclutrArguments
 from trainers.gathering import gather_rows
 from trainers.metadata_trainer import MetadataTrainer, metadata_columns
 
-# Tokens of a chunk when gradients are not cached. Measured on a processor (benchmarks/RESULTS.md); a GPU, where it was
-# not measured, needs more tokens at once to be busy.
+# Tokens of a chunk when gradients are not cached. A GPU, where it was not measured, needs more at once to be busy.
 CHUNK_TOKENS = 2048
 GPU_CHUNK_TOKENS = 16_384
 
