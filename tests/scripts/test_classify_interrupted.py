@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1] + "/scripts")
 import torch
 torch.set_num_threads(1)
-import classification_cells, classification_probes, classification_training, classify
+import classification_cells, classification_probes, classification_training, classify, study_folder
 # What a run imports on its way.
 import corpora.loading, datasets, matplotlib.pyplot, modeling.frozen_features, sklearn.feature_extraction.text
 import collators, sklearn.model_selection, modeling.adapters, reporting.figures, trainers.best_weights
@@ -43,7 +43,7 @@ def kill_in_step(count):
 
 def kill_while_writing(pattern):
     # Of arrays, half the file is there; of JSON, the arrays that belong to it are.
-    arrays, record = classification_cells.np.savez_compressed, classification_cells.write_json
+    arrays, record = classification_cells.np.savez_compressed, study_folder.write_json
 
     def savez_compressed(stream, **values):
         if Path(stream.name).match(pattern + ".npz.partial"):
@@ -58,7 +58,7 @@ def kill_while_writing(pattern):
             die()
         record(path, value)
 
-    classification_cells.np.savez_compressed, classification_cells.write_json = savez_compressed, write_json
+    classification_cells.np.savez_compressed, study_folder.write_json = savez_compressed, write_json
 
 
 def run(arguments, log, kill=None, place=None):
