@@ -207,10 +207,8 @@ class TaggingSystem:
 
 def tokenized(sentences: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[TokenizedSentence]:
     """Return the sub-words of a split's sentences, with white space before a word where the document has it."""
-    from collators.tagging import tokenize_sentences
+    from collators.tagging import have_space_before, tokenize_sentences
 
-    spaces = [
-        [place > 0 and start > ends[place - 1] for place, start in enumerate(starts)]
-        for starts, ends in zip(sentences["starts"][:], sentences["ends"][:], strict=True)
-    ]
+    offsets = zip(sentences["starts"][:], sentences["ends"][:], strict=True)
+    spaces = [have_space_before(list(zip(starts, ends, strict=True))) for starts, ends in offsets]
     return tokenize_sentences(sentences["tokens"][:], tokenizer, spaces)

@@ -7,10 +7,11 @@ from transformers import AutoModelForTokenClassification, pipeline
 
 import modeling  # noqa: F401 - registers the tagger
 from collators.special_tokens import special_token_affixes
-from collators.tagging import TaggingCollator, tokenize_sentences
+from collators.tagging import TaggingCollator, have_space_before, tokenize_sentences
+from corpora.sentences import find_words
 from corpora.tag_schemes import entity_spans, scheme_faults
 from modeling.tagger import TokenTagger, TokenTaggerConfig
-from modeling.tagger_prediction import predict_entities, tag_sentences
+from modeling.tagger_prediction import entities_of, predict_entities, tag_sentences
 
 LABELS = ["Drug", "Dose"]
 SENTENCES = [
@@ -186,6 +187,17 @@ def test_predicted_offsets_are_those_of_the_tags(tagger):
             assert not text[entity.end - 1].isspace()
             assert 0 < entity.probability <= 1
             assert entity.label in LABELS
+
+
+def test_words_are_read_as_in_training_whatever_lies_between_them(tagger):
+    model = tagger("roberta")
+    text = "aspirin\u200bplan, fever \u200b(cough)"
+    words = find_words(text)[0]
+    spaces = have_space_before(words)
+    assert spaces == [False, True, False, True, True, False, False]
+    row = tokenize_sentences([[text[start:end] for start, end in words]], model.tokenizer(), [spaces])
+    (tagged,) = tag_sentences(model, row)
+    assert predict_entities(model, [text])[0] == entities_of(tagged, words)
 
 
 def test_probabilities_are_marginals_of_the_chosen_tags(tagger):
