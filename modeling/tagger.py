@@ -143,6 +143,7 @@ class TokenTagger(PreTrainedModel):
             self.crf = LinearChainCRF(config.num_labels, *(rule(config.tags, config.scheme) for rule in rules))
         self._tokenizer: PreTrainedTokenizerBase | None = None
         self._frozen: list[nn.Module] = []
+        self._depth = "none"
         self.post_init()
 
     @classmethod
@@ -195,10 +196,15 @@ class TokenTagger(PreTrainedModel):
         Raises:
             InputError: The encoder has fewer layers.
         """
-        self._frozen = frozen_modules(self.encoder, depth)
+        self._frozen, self._depth = frozen_modules(self.encoder, depth), str(depth)
         for module in self._frozen:
             module.requires_grad_(False)
         self.train(self.training)
+
+    @property
+    def frozen_depth(self) -> str:
+        """What of the encoder is frozen: `none`, `embeddings`, a number of layers, or `all`."""
+        return self._depth
 
     def train(self, mode: bool = True) -> TokenTagger:
         """Set the training mode of all that is not frozen."""
