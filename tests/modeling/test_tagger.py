@@ -168,6 +168,23 @@ def test_saved_and_loaded(tagger, tmp_path):
         torch.testing.assert_close(loaded.crf.transitions, model.crf.transitions)
 
 
+@pytest.mark.parametrize("auto", [False, True])
+def test_the_tokenizer_is_that_of_the_revision(tagger, tmp_path, auto):
+    """In a cache of the Hub where a checkpoint has two revisions, whose tokenizers differ in their longest input."""
+    repository = tmp_path / "cache" / "models--org--tagger"
+    (repository / "refs").mkdir(parents=True)
+    model = tagger()
+    for revision, commit, longest in (("main", "a" * 40, 64), ("v1", "b" * 40, 33)):
+        (repository / "refs" / revision).write_text(commit)
+        model.save_pretrained(repository / "snapshots" / commit)
+        model.tokenizer().model_max_length = longest
+        model.tokenizer().save_pretrained(repository / "snapshots" / commit)
+    kind = AutoModelForTokenClassification if auto else TokenTagger
+    for options, longest in (({}, 64), ({"revision": "v1"}, 33), ({"revision": "b" * 40}, 33)):
+        loaded = kind.from_pretrained("org/tagger", cache_dir=tmp_path / "cache", local_files_only=True, **options)
+        assert isinstance(loaded, TokenTagger) and loaded.tokenizer().model_max_length == longest
+
+
 def test_the_folder_tells_nothing_of_this_machine(tagger, tmp_path):
     model = tagger()
     model.save_pretrained(tmp_path / "tagger")
