@@ -104,7 +104,7 @@ class TaggingSystem:
         from modeling.adapters import merged
         from new_encoders import with_lora
         from trainers.best_weights import BestWeightsCallback
-        from trainers.classification_trainer import trained_parameters
+        from trainers.fine_tuning_trainer import trained_parameters
         from trainers.tagging_trainer import TaggingTrainer
 
         started = time.perf_counter()

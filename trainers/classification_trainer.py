@@ -111,8 +111,3 @@ class ClassificationTrainer(FineTuningTrainer):
         encoder = {id(parameter) for parameter in inner_model(self.model).encoder.parameters()}
         own = [parameter for parameter in self.model.parameters() if id(parameter) not in encoder]
         return [(own, self.args.head_learning_rate)]
-
-
-def trained_parameters(model: nn.Module) -> int:
-    """Return how many numbers training changes."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -63,3 +63,8 @@ class FineTuningTrainer(StepMeanTrainer):
     @abstractmethod
     def _scores(self, prediction: EvalPrediction) -> dict[str, float]:
         """Return the scores of an evaluation."""
+
+
+def trained_parameters(model: nn.Module) -> int:
+    """Return how many numbers training changes."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
