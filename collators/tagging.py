@@ -84,6 +84,18 @@ def tokenize_sentences(
     return found
 
 
+def have_space_before(words: Sequence[tuple[int, int]]) -> list[bool]:
+    """Return for each word of a sentence whether white space stands before it in the text.
+
+    The first word counts as without. Characters that show nothing, such as a soft hyphen between two words, count as
+    white space.
+
+    Args:
+        words: Offsets `(start, end)` in order.
+    """
+    return [place > 0 and start > words[place - 1][1] for place, (start, _) in enumerate(words)]
+
+
 @dataclass(frozen=True)
 class WordWindow:
     """A stretch of a sentence that the model reads at once.

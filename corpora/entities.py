@@ -16,6 +16,7 @@ class Entity:
         spans: Character offsets `(start, end)` in the document's text, end exclusive; in order of the text, none empty,
             none overlapping another. More than one where the mention is discontinuous.
         entity_id: Its name in the file it came from, for example T7.
+        probability: That a model gives it; None where people marked it.
 
     Raises:
         ValueError: The label is blank, or the spans are not as described.
@@ -24,6 +25,7 @@ class Entity:
     label: str
     spans: tuple[tuple[int, int], ...]
     entity_id: str | None = None
+    probability: float | None = None
 
     def __post_init__(self) -> None:
         if not self.label.strip():

@@ -20,6 +20,8 @@ from corpora.errors import InputError
 from corpora.reading import read_rows
 from corpora.sources import Source
 
+# The first three would end a line for readers that split at any line break; the others, half a pair, are not in UTF-8.
+_ESCAPED = re.compile("[\x85\u2028\u2029\ud800-\udfff]")
 _ID_KEYS = ("document_id", "doc_id", "id")
 _OFFSETS = "offsets count characters from 0, and the end is the character after the last"
 
@@ -138,7 +140,8 @@ def _is_pair(value: Any) -> bool:
 def write_span_json_lines(path: str | Path, documents: Iterable[AnnotatedDocument]) -> int:
     """Write documents with `document_id`, `text` and `entities`, whole or not at all.
 
-    A contiguous entity has `label`, `start` and `end`, any other `label` and `spans`; `id` where it has one.
+    A contiguous entity has `label`, `start` and `end`, any other `label` and `spans`; `probability` (four decimals) and
+    `id` where it has them.
 
     Args:
         path: Where to write; .gz compresses.
@@ -158,10 +161,7 @@ def write_span_json_lines(path: str | Path, documents: Iterable[AnnotatedDocumen
                 "text": document.text,
                 "entities": [_entity_object(entity) for entity in document.entities],
             }
-            # These would end the line for readers that split at any line break.
-            line = re.sub(
-                "[\x85\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", json.dumps(row, ensure_ascii=False)
-            )
+            line = _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(row, ensure_ascii=False))
             file.write(line + "\n")
     return count
 
@@ -170,4 +170,6 @@ def _entity_object(entity: Entity) -> dict[str, Any]:
     place: dict[str, Any] = {"spans": [list(span) for span in entity.spans]}
     if len(entity.spans) == 1:
         place = {"start": entity.start, "end": entity.end}
-    return {"label": entity.label} | place | ({} if entity.entity_id is None else {"id": entity.entity_id})
+    more: dict[str, Any] = {"probability": None if entity.probability is None else round(entity.probability, 4)}
+    more["id"] = entity.entity_id
+    return {"label": entity.label, **place} | {key: value for key, value in more.items() if value is not None}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,11 +12,8 @@ import torch
 from torch import nn
 from transformers import (
     AutoConfig,
-    AutoModel,
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     PretrainedConfig,
-    PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
@@ -26,8 +22,9 @@ from collators.classification import ClassificationCollator
 from collators.reading import ReadingPlan
 from collators.special_tokens import token_ids
 from modeling.classification_loss import TASKS, classification_losses, ordinal_log_probabilities
-from modeling.encoder_layers import frozen_modules, starting_from
-from modeling.encoder_loading import config_from_settings, load_encoder, plain_settings, without_pooler
+from modeling.encoder_layers import starting_from
+from modeling.encoder_loading import config_from_settings, load_encoder, plain_settings
+from modeling.headed_encoder import HeadedEncoder
 from modeling.pooling import POOLING_MODES, pool
 from modeling.window import model_window
 
@@ -112,7 +109,7 @@ class OrdinalThresholds(nn.Module):
         return steps.cumsum(0) - steps.sum() / 2
 
 
-class NoteClassifier(PreTrainedModel):
+class NoteClassifier(HeadedEncoder):
     """An encoder, document pooling and a classification head.
 
     A document may have several windows: `window_documents` says which document each row belongs to. Without it each row
@@ -129,17 +126,10 @@ class NoteClassifier(PreTrainedModel):
     """
 
     config_class = NoteClassifierConfig
-    base_model_prefix = "encoder"
-    supports_gradient_checkpointing = True
-    _supports_sdpa = True
-    _supports_flash_attn = True
-    _supports_flex_attn = True
 
     def __init__(self, config: NoteClassifierConfig) -> None:
         super().__init__(config)
-        encoder_config = config.encoder_config()
-        self.encoder = AutoModel.from_config(encoder_config, **without_pooler(encoder_config))
-        size = encoder_config.hidden_size
+        size = self.encoder.config.hidden_size
         self.window_attention = (
             nn.Sequential(nn.Linear(size, size), nn.Tanh(), nn.Linear(size, 1, bias=False))
             if config.window_pooling == "attention"
@@ -155,36 +145,7 @@ class NoteClassifier(PreTrainedModel):
         self.classifier = nn.Linear(size, outputs)
         if config.task == "ordinal":
             self.thresholds = OrdinalThresholds(config.num_labels)
-        self._tokenizer: PreTrainedTokenizerBase | None = None
-        self._frozen: list[nn.Module] = []
-        self._depth = "none"
         self.post_init()
-
-    def freeze(self, depth: str | int) -> None:
-        """Keep a part of the encoder as it is; frozen modules stay in evaluation mode, without dropout.
-
-        Args:
-            depth: `none`, `embeddings`, a number N (embeddings and the first N layers), or `all` (the whole encoder).
-
-        Raises:
-            InputError: The encoder has fewer layers.
-        """
-        self._frozen, self._depth = frozen_modules(self.encoder, depth), str(depth)
-        for module in self._frozen:
-            module.requires_grad_(False)
-        self.train(self.training)
-
-    @property
-    def frozen_depth(self) -> str:
-        """What of the encoder is frozen: `none`, `embeddings`, a number of layers, or `all`."""
-        return self._depth
-
-    def train(self, mode: bool = True) -> NoteClassifier:
-        """Set the training mode of all that is not frozen."""
-        super().train(mode)
-        for module in self._frozen:
-            module.eval()
-        return self
 
     @classmethod
     def from_encoder(cls, name_or_path: str | Path, labels: Sequence[str], **settings: Any) -> NoteClassifier:
@@ -207,10 +168,7 @@ class NoteClassifier(PreTrainedModel):
             label2id={label: number for number, label in enumerate(labels)},
             **settings,
         )
-        model = cls(config)
-        model.encoder = encoder
-        model._tokenizer = tokenizer
-        return model
+        return cls._on(config, tokenizer, encoder)
 
     def forward(
         self,
@@ -273,9 +231,7 @@ class NoteClassifier(PreTrainedModel):
         """Return the document embeddings `(documents, hidden)` in float32; arguments as in `forward`."""
         if attention_mask is None:
             attention_mask = torch.ones(input_ids.shape, dtype=torch.int64, device=input_ids.device)
-        if token_type_ids is not None and "token_type_ids" in inspect.signature(self.encoder.forward).parameters:
-            kwargs["token_type_ids"] = token_type_ids
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **kwargs)[0]
+        hidden = self.hidden_states(input_ids, attention_mask, token_type_ids, **kwargs)
         windows = pool(hidden, attention_mask, self.config.pooling)
         if window_documents is None:
             return windows
@@ -332,7 +288,7 @@ class NoteClassifier(PreTrainedModel):
             tokenizer: That of the checkpoint when not given.
             batch_size: Documents at a time.
         """
-        tokenizer = tokenizer or self._own_tokenizer()
+        tokenizer = tokenizer or self.tokenizer()
         collate, training = self.collator(tokenizer), self.training
         self.eval()
         parts = []
@@ -347,11 +303,6 @@ class NoteClassifier(PreTrainedModel):
         if parts:
             found[order] = np.concatenate(parts)
         return found
-
-    def _own_tokenizer(self) -> PreTrainedTokenizerBase:
-        if self._tokenizer is None:
-            self._tokenizer = AutoTokenizer.from_pretrained(self.name_or_path)
-        return self._tokenizer
 
 
 def _sentence_transformers_settings(folder: Path) -> dict[str, Any]:

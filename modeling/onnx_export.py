@@ -53,7 +53,7 @@ def export_model(
         InputError: The encoder cannot be expressed as a graph, or has a tokenizer of its own kind.
     """
     classifier = isinstance(model, NoteClassifier)
-    tokenizer = model._own_tokenizer() if classifier else model.tokenizer
+    tokenizer = model.tokenizer() if classifier else model.tokenizer
     if not tokenizer.is_fast:
         raise InputError(f"a {type(tokenizer).__name__} has no tokenizer.json", remedy="export with a fast tokenizer")
     graph = _ClassifierGraph(model) if classifier else _EncoderGraph(model)
@@ -162,7 +162,7 @@ def _classifier_reading(model: NoteClassifier) -> dict[str, Any]:
             "max_windows": plan.max_windows,
             "pooling": config.window_pooling,
         },
-        "tokens": _tokens(model._own_tokenizer(), []),
+        "tokens": _tokens(model.tokenizer(), []),
         "text": {"prompt": "", "strip": False, "lower_case": False},
         "task": config.task,
         "labels": [config.id2label[number] for number in range(config.num_labels)],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import (
     AutoConfig,
-    AutoModel,
     AutoModelForTokenClassification,
-    AutoTokenizer,
     PretrainedConfig,
-    PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.utils import ModelOutput
@@ -26,8 +22,8 @@ from collators.masking import IGNORE_INDEX
 from collators.tagging import TaggingCollator
 from corpora.tag_schemes import allowed_ends, allowed_starts, allowed_transitions, bioes_to_iob2, tag_names
 from modeling.crf import LinearChainCRF
-from modeling.encoder_layers import frozen_modules
-from modeling.encoder_loading import config_from_settings, load_encoder, plain_settings, without_pooler
+from modeling.encoder_loading import config_from_settings, load_encoder, plain_settings
+from modeling.headed_encoder import HeadedEncoder
 from modeling.window import model_window
 
 if TYPE_CHECKING:
@@ -104,7 +100,7 @@ class TaggerOutput(ModelOutput):
     tags: torch.Tensor | None = None
 
 
-class TokenTagger(PreTrainedModel):
+class TokenTagger(HeadedEncoder):
     """An encoder, the hidden state of each word's first sub-word, dropout, a linear layer and a CRF.
 
     Without `word_index` every token that the attention mask shows is a word, so that
@@ -125,24 +121,15 @@ class TokenTagger(PreTrainedModel):
     """
 
     config_class = TokenTaggerConfig
-    base_model_prefix = "encoder"
-    supports_gradient_checkpointing = True
-    _supports_sdpa = True
-    _supports_flash_attn = True
-    _supports_flex_attn = True
 
     def __init__(self, config: TokenTaggerConfig) -> None:
         super().__init__(config)
-        encoder_config = config.encoder_config()
-        self.encoder = AutoModel.from_config(encoder_config, **without_pooler(encoder_config))
         self.dropout = nn.Dropout(config.tagger_dropout)
-        self.classifier = nn.Linear(encoder_config.hidden_size, config.num_labels)
+        self.classifier = nn.Linear(self.encoder.config.hidden_size, config.num_labels)
         self.crf = None
         if config.use_crf:
             rules = (allowed_starts, allowed_transitions, allowed_ends)
             self.crf = LinearChainCRF(config.num_labels, *(rule(config.tags, config.scheme) for rule in rules))
-        self._tokenizer: PreTrainedTokenizerBase | None = None
-        self._frozen: list[nn.Module] = []
         self.post_init()
 
     @classmethod
@@ -158,9 +145,7 @@ class TokenTagger(PreTrainedModel):
             InputError: No encoder can be loaded from there.
         """
         encoder, tokenizer = load_encoder(name_or_path)
-        model = cls.with_new_encoder(encoder.config, tokenizer, labels, **settings)
-        model.encoder = encoder
-        return model
+        return cls._on(_configuration(encoder.config, labels, settings), tokenizer, encoder)
 
     @classmethod
     def with_new_encoder(
@@ -174,38 +159,7 @@ class TokenTagger(PreTrainedModel):
             labels: Entity types.
             settings: Of `TokenTaggerConfig`.
         """
-        tags = tag_names(labels, settings.get("scheme", "IOB2"))
-        model = cls(
-            TokenTaggerConfig(
-                encoder=plain_settings(config),
-                id2label=dict(enumerate(tags)),
-                label2id={tag: number for number, tag in enumerate(tags)},
-                **settings,
-            )
-        )
-        model._tokenizer = tokenizer
-        return model
-
-    def freeze(self, depth: str | int) -> None:
-        """Keep a part of the encoder as it is; frozen modules stay in evaluation mode, without dropout.
-
-        Args:
-            depth: `none`, `embeddings`, a number N (embeddings and the first N layers), or `all` (the whole encoder).
-
-        Raises:
-            InputError: The encoder has fewer layers.
-        """
-        self._frozen = frozen_modules(self.encoder, depth)
-        for module in self._frozen:
-            module.requires_grad_(False)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> TokenTagger:
-        """Set the training mode of all that is not frozen."""
-        super().train(mode)
-        for module in self._frozen:
-            module.eval()
-        return self
+        return cls._on(_configuration(config, labels, settings), tokenizer, None)
 
     def forward(
         self,
@@ -231,9 +185,7 @@ class TokenTagger(PreTrainedModel):
         """
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
-        if token_type_ids is not None and "token_type_ids" in inspect.signature(self.encoder.forward).parameters:
-            kwargs["token_type_ids"] = token_type_ids
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **kwargs)[0]
+        hidden = self.hidden_states(input_ids, attention_mask, token_type_ids, **kwargs)
         if word_index is None:
             mask = attention_mask.bool()
         else:
@@ -283,12 +235,6 @@ class TokenTagger(PreTrainedModel):
         tags = [self.config.tags[number] for number in numbers]
         return bioes_to_iob2(tags) if self.config.scheme == "BIOES" else tags
 
-    def tokenizer(self) -> PreTrainedTokenizerBase:
-        """Return the tokenizer of the checkpoint that this model was loaded from."""
-        if self._tokenizer is None:
-            self._tokenizer = AutoTokenizer.from_pretrained(self.name_or_path)
-        return self._tokenizer
-
     def predict(self, texts: Iterable[str], batch_size: int = 32) -> list[list[PredictedEntity]]:
         """Find the entities of texts.
 
@@ -302,6 +248,17 @@ class TokenTagger(PreTrainedModel):
         from modeling.tagger_prediction import predict_entities
 
         return predict_entities(self, list(texts), batch_size)
+
+
+def _configuration(encoder: PretrainedConfig, labels: Sequence[str], settings: dict[str, Any]) -> TokenTaggerConfig:
+    """Return the configuration of a tagger of some entity types on an encoder."""
+    tags = tag_names(labels, settings.get("scheme", "IOB2"))
+    return TokenTaggerConfig(
+        encoder=plain_settings(encoder),
+        id2label=dict(enumerate(tags)),
+        label2id={tag: number for number, tag in enumerate(tags)},
+        **settings,
+    )
 
 
 AutoConfig.register(TokenTaggerConfig.model_type, TokenTaggerConfig, exist_ok=True)

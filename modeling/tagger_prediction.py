@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from collators.tagging import TokenizedSentence, tokenize_sentences
+from collators.tagging import TokenizedSentence, have_space_before, tokenize_sentences
 from corpora.sentences import find_sentences, find_words
 from corpora.tag_schemes import entity_spans
 
@@ -99,19 +99,25 @@ def predict_entities(model: TokenTagger, texts: Sequence[str], batch_size: int =
     sentences = tokenize_sentences(
         [[texts[number][start:end] for start, end in words] for number, words in spans],
         model.tokenizer(),
-        [spaces_before(texts[number], words) for number, words in spans],
+        [have_space_before(words) for _, words in spans],
     )
     entities: list[list[PredictedEntity]] = [[] for _ in texts]
     for (number, words), tagged in zip(spans, tag_sentences(model, sentences, batch_size), strict=True):
-        for label, first, last in entity_spans(tagged.tags):
-            probability = float(tagged.probabilities[first:last].min())
-            entities[number].append(PredictedEntity(label, words[first][0], words[last - 1][1], probability))
+        entities[number] += entities_of(tagged, words)
     return entities
 
 
-def spaces_before(text: str, words: Sequence[tuple[int, int]]) -> list[bool]:
-    """Return for each word of a sentence whether white space stands before it; the first word counts as without."""
-    return [place > 0 and text[start - 1].isspace() for place, (start, _) in enumerate(words)]
+def entities_of(tagged: TaggedWords, words: Sequence[tuple[int, int]]) -> list[PredictedEntity]:
+    """Return the entities of a tagged sentence, in order.
+
+    Args:
+        tagged: Tags and their probabilities.
+        words: Offsets `(start, end)` of the words in the text.
+    """
+    return [
+        PredictedEntity(label, words[first][0], words[last - 1][1], float(tagged.probabilities[first:last].min()))
+        for label, first, last in entity_spans(tagged.tags)
+    ]
 
 
 def _batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:

@@ -24,7 +24,7 @@ from command_line import RecipeParser, run
 from corpora.errors import InputError
 from corpora.records import ReadingOptions
 from corpora.shards import Shard
-from embedding_files import EmbeddingOutput, digest_of_checkpoint, read_embeddings
+from embedding_files import EmbeddingOutput, digest_of_model, read_embeddings
 from encoder_options import EncoderOptions
 from json_files import write_json
 from modeling.checkpoint_folder import check_checkpoint
@@ -115,7 +115,7 @@ class Analysis:
 
         file = self.folder / "embeddings" / f"{source.name}{what}.npy"
         made_of = {
-            "checkpoint": digest_of_checkpoint(Path(source.path)) if Path(source.path).is_dir() else source.path,
+            "checkpoint": digest_of_model(source.path),
             "texts": corpus_digest(texts),
             **{name: value for name, value in asdict(self.encoding).items() if name not in ("batch_size", "device")},
         }

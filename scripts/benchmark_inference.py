@@ -124,7 +124,7 @@ class Benchmark:
         classifier = checkpoint.load_classifier(LABELS)
         with quiet_loading():
             classifier.save_pretrained(weights)
-        classifier._own_tokenizer().save_pretrained(weights)
+        classifier.tokenizer().save_pretrained(weights)
         del classifier
         kind = "classifier" if checkpoint.is_classifier() else "encoder + head"
         adapter = method_name(checkpoint.adapter_kind) if checkpoint.adapter is not None else None

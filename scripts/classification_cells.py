@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from classify_options import ADAPTERS, TRAINED
-from corpora.errors import InputError
-from json_files import write_json
+from study_folder import StudyFolder
 
-RESULTS, SETTINGS, TARGETS = "results.json", "settings.json", "test_targets.npz"
+TARGETS = "test_targets.npz"
 SCHEMA_VERSION = 1
 
 
@@ -46,63 +44,15 @@ class Cell:
         return "-".join([*(str(part) for part in parts if part is not None), size, str(self.seed)])
 
 
-class ResultFolder:
-    """Results on disk: a file of probabilities and one of facts for each cell, and a summary of all at the end.
+class ResultFolder(StudyFolder):
+    """Results of a classification: of each cell a file of probabilities and one of facts, and stored embeddings."""
 
-    Args:
-        folder: Where; made when missing.
-        restart: Delete the results of an earlier run first.
+    kind, schema_version = "classification", SCHEMA_VERSION
 
-    Raises:
-        InputError: The folder holds something else.
-    """
-
-    def __init__(self, folder: str | Path, *, restart: bool = False) -> None:
-        self.folder = Path(folder)
-        self.cells = self.folder / "cells"
-        if self.folder.exists() and not self.folder.is_dir():
-            raise InputError("the output is a file, not a folder", file=folder, remedy="choose another --output_dir")
-        if self.folder.is_dir() and any(self.folder.iterdir()) and not (self.folder / SETTINGS).is_file():
-            raise InputError(
-                "the output folder holds files that are not of a study", file=folder, remedy="choose another one"
-            )
-        if restart and self.folder.is_dir():
-            stored = [*self.folder.glob("*.json"), *self.folder.glob("*.npz"), *self.cells.glob("*")]
-            for file in [*stored, *self.folder.glob("features/*")]:
-                file.unlink()
-
-    def open(self, settings: dict[str, Any], models: dict[str, str]) -> None:
-        """Store what decides the scores, or compare with what an earlier run stored.
-
-        Args:
-            settings: All but the models; must stay the same.
-            models: Digest of each model's files, by name; further ones may come.
-
-        Raises:
-            InputError: The folder holds results of other documents, settings, or models of the same names.
-        """
-        settings = json.loads(json.dumps(settings, sort_keys=True, default=str))
-        path = self.folder / SETTINGS
-        if path.is_file():
-            earlier = json.loads(path.read_text(encoding="utf-8"))
-            known = earlier.pop("models")
-            for name, digest in models.items():
-                if known.setdefault(name, digest) != digest:
-                    raise InputError(
-                        f"holds results of another model of the name '{name}'",
-                        file=self.folder,
-                        remedy="give the model another name, or pass --restart",
-                    )
-            changed = sorted(key for key in settings.keys() | earlier.keys() if settings.get(key) != earlier.get(key))
-            if changed:
-                raise InputError(
-                    f"holds results of other settings ({', '.join(changed[:5])})",
-                    file=self.folder,
-                    remedy="choose another --output_dir, or pass --restart",
-                )
-            models = known
-        self.cells.mkdir(parents=True, exist_ok=True)
-        write_json(path, {**settings, "models": models})
+    def _delete_results(self) -> None:
+        super()._delete_results()
+        for file in self.folder.glob("features/*"):
+            file.unlink()
 
     def embeddings(self, name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Return arrays by name, made once and then read from disk."""
@@ -117,10 +67,6 @@ class ResultFolder:
         """Store the test documents' classes and ids."""
         self._save(self.folder / TARGETS, targets=targets, document_ids=np.asarray(document_ids, dtype=np.str_))
 
-    def is_done(self, cell: Cell) -> bool:
-        """Tell whether a cell has been computed; its facts are written last."""
-        return (self.cells / f"{cell.id}.json").is_file()
-
     def write(self, cell: Cell, probabilities: np.ndarray, facts: dict[str, Any]) -> None:
         """Store a cell.
 
@@ -131,15 +77,7 @@ class ResultFolder:
         """
         self._save(self.cells / f"{cell.id}.npz", probabilities=probabilities.astype(np.float32))
         record = {"id": cell.id, **asdict(cell), **facts, "predictions": f"cells/{cell.id}.npz"}
-        write_json(self.cells / f"{cell.id}.json", record)
-
-    def finish(self, cells: Sequence[Cell], head: dict[str, Any]) -> None:
-        """Write results.json from the cells' files."""
-        records = [json.loads((self.cells / f"{cell.id}.json").read_text(encoding="utf-8")) for cell in cells]
-        write_json(
-            self.folder / RESULTS,
-            {"schema_version": SCHEMA_VERSION, "kind": "classification", **head, "cells": records},
-        )
+        self.write_record(cell, record)
 
     @staticmethod
     def _save(path: Path, **arrays: np.ndarray) -> None:

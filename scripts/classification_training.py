@@ -121,7 +121,8 @@ class TrainedSystem:
         from collators.classification import collate_frozen
         from modeling.adapters import add_adapter
         from trainers.best_weights import BestWeightsCallback
-        from trainers.classification_trainer import ClassificationTrainer, trained_parameters
+        from trainers.classification_trainer import ClassificationTrainer
+        from trainers.fine_tuning_trainer import trained_parameters
 
         model: Any = self.new_classifier(cell.seed)
         collator = model.collator(tokenizer)

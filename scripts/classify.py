@@ -228,9 +228,9 @@ def settings_of(protocol: ProtocolOptions, training: TrainingOptions, labels: La
 
 def digests(models: dict[str, str]) -> dict[str, str]:
     """Return a digest of each model's files; of one from the Hub its name."""
-    from embedding_files import digest_of_checkpoint
+    from embedding_files import digest_of_model
 
-    return {name: digest_of_checkpoint(Path(path)) if Path(path).is_dir() else path for name, path in models.items()}
+    return {name: digest_of_model(path) for name, path in models.items()}
 
 
 def main(argv: list[str] | None = None) -> None:

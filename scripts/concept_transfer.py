@@ -45,11 +45,9 @@ def settings_of(options: list[Any], sites: Any) -> dict[str, Any]:
 
 def digests(checkpoints: dict[str, str], sites: Any, options: TransferOptions) -> dict[str, str]:
     """Return a digest of each checkpoint, of each source and of the files that cells depend on."""
-    from embedding_files import digest_of_checkpoint
+    from embedding_files import digest_of_model
 
-    found = {
-        name: digest_of_checkpoint(Path(path)) if Path(path).is_dir() else path for name, path in checkpoints.items()
-    }
+    found = {name: digest_of_model(path) for name, path in checkpoints.items()}
     found |= {f"site {name}": site.digest for name, site in sites.sources.items()}
     for name in ("synonyms", "bayes_network"):
         file = getattr(options, name)

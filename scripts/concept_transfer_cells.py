@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from classification_cells import RESULTS, SETTINGS, TARGETS, ResultFolder
+from classification_cells import TARGETS, ResultFolder
 from concept_transfer_options import LOGISTIC
 from corpora.encounters import Encounters
 from corpora.errors import InputError
-from json_files import write_json
+from study_folder import SETTINGS
 
 SCHEMA_VERSION = 1
 
@@ -64,14 +64,15 @@ class TransferFolder(ResultFolder):
     and `tables/...` the vectors that belong to it.
     """
 
-    def __init__(self, folder: str | Path, *, restart: bool = False) -> None:
-        super().__init__(folder, restart=restart)
-        if restart:
-            for name in ("models", "tables"):
-                shutil.rmtree(self.folder / name, ignore_errors=True)
+    kind, schema_version = "concept_transfer", SCHEMA_VERSION
+
+    def _delete_results(self) -> None:
+        super()._delete_results()
+        for name in ("models", "tables"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def open(self, settings: dict[str, Any], models: dict[str, str]) -> None:
-        """Store what decides the scores, or compare with an earlier run; see `ResultFolder.open`.
+        """Store what decides the scores, or compare with an earlier run; see `StudyFolder.open`.
 
         Args:
             settings: All but models and sites.
@@ -101,25 +102,11 @@ class TransferFolder(ResultFolder):
         parts = (vocabulary, source, embedding, setting)
         return self.folder / "tables" / "-".join(part for part in parts if part is not None)
 
-    def record(self, cell: TransferCell) -> dict[str, Any]:
-        """Return what was stored of a finished cell."""
-        return json.loads((self.cells / f"{cell.id}.json").read_text(encoding="utf-8"))
-
     def write_test(self, test: Encounters) -> None:
         """Store outcomes and ids of the test encounters, and their patients as numbers, for the bootstrap."""
         numbers = np.unique(test.patient_ids, return_inverse=True)[1].reshape(-1)
         ids = test.encounter_ids.astype(np.str_)
         self._save(self.folder / TARGETS, targets=test.outcomes, document_ids=ids, patients=numbers)
-
-    def finish(self, cells: Sequence[TransferCell], head: dict[str, Any]) -> None:
-        """Write results.json from the cells' files."""
-        found = {
-            "schema_version": SCHEMA_VERSION,
-            "kind": "concept_transfer",
-            **head,
-            "cells": [self.record(cell) for cell in cells],
-        }
-        write_json(self.folder / RESULTS, found)
 
 
 def all_cells(

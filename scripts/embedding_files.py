@@ -286,3 +286,9 @@ def digest_of_checkpoint(folder: Path) -> str:
             while block := stream.read(1 << 22):
                 state.update(block)
     return state.hexdigest()
+
+
+def digest_of_model(name_or_path: str) -> str:
+    """Return the digest of a checkpoint folder; of a model from the Hub, whose files are not at hand, its name."""
+    path = Path(name_or_path)
+    return digest_of_checkpoint(path) if path.is_dir() else name_or_path

@@ -167,7 +167,7 @@ def embeddings_of(model: Any, texts: list[str], batch_size: int = 16) -> np.ndar
     from collators.special_tokens import token_ids
     from modeling.frozen_features import embed_documents
 
-    tokenizer = model._own_tokenizer()
+    tokenizer = model.tokenizer()
     documents = [{"input_ids": ids} for ids in token_ids(tokenizer, texts)]
     return embed_documents(model, documents, model.collator(tokenizer), batch_size)
 

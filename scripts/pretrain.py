@@ -149,35 +149,19 @@ def build_model(
     """Load the model and tokenizer, or make them; the last value says whether the head is untrained."""
     from transformers import set_seed
 
-    from modeling.adapters import add_lora
-    from modeling.from_scratch import EncoderSize, scratch_config, train_tokenizer, untrained_model
+    from modeling.from_scratch import untrained_model
     from modeling.loading import load_masked_lm, load_tokenizer
+    from new_encoders import new_encoder_config, new_tokenizer, with_lora
 
     set_seed(training.seed)
     if options.model_name_or_path is not None:
         tokenizer = load_tokenizer(options.model_name_or_path)
         model, head_untrained = load_masked_lm(options.model_name_or_path)
     else:
-        if options.train_tokenizer:
-            trained = folder / "tokenizer"
-            with training.main_process_first(local=False):
-                if not (trained / "tokenizer_config.json").is_file():
-                    train_tokenizer(documents, options.vocab_size).save_pretrained(trained)
-        tokenizer = load_tokenizer(trained if options.train_tokenizer else options.tokenizer_name)
-        size = EncoderSize(
-            options.hidden_size,
-            options.num_hidden_layers,
-            options.num_attention_heads,
-            options.intermediate_size,
-            options.window,
-            options.dropout,
-        )
-        model, head_untrained = untrained_model(scratch_config(options.config_name, size, tokenizer)), False
-    if options.lora_rank:
-        model = add_lora(
-            model, options.lora_rank, options.lora_alpha, options.lora_dropout, options.lora_target_modules
-        )
-    return model, tokenizer, head_untrained
+        with training.main_process_first(local=False):
+            tokenizer = new_tokenizer(options, folder, lambda: documents)
+        model, head_untrained = untrained_model(new_encoder_config(options, tokenizer)), False
+    return with_lora(options, model), tokenizer, head_untrained
 
 
 def tokenize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from command_line import RecipeParser
 from corpora.annotated_files import find_annotated_inputs
@@ -18,6 +18,7 @@ from tag_options import PredictedFiles, ScoredFiles
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from corpora.entities import AnnotatedDocument
     from corpora.tagging_corpus import TaggingCorpus
     from modeling.tagger import TokenTagger
     from modeling.tagger_prediction import TaggedWords
@@ -88,6 +89,8 @@ def predict(argv: list[str]) -> None:
     find_annotated_inputs({"test": options.data}, reading)
     model = load_tagger(options.model)
 
+    from corpora.brat import write_brat
+    from corpora.span_json_lines import write_span_json_lines
     from corpora.tagging_corpus import load_tagging_corpus
 
     reading = replace(reading, split_lines=reading.split_lines or model.config.split_lines)
@@ -99,9 +102,9 @@ def predict(argv: list[str]) -> None:
         _write_conll(output, corpus, tagged)
         entities = sum(tag.startswith("B-") for one in tagged for tag in one.tags)
     else:
-        found = _entities(corpus, tagged)
-        entities = sum(map(len, found.values()))
-        (_write_json_lines if output.suffix == ".jsonl" else _write_brat)(output, corpus, found)
+        found = _with_entities(corpus, tagged)
+        entities = sum(len(document.entities) for document in found)
+        (write_span_json_lines if output.suffix == ".jsonl" else write_brat)(output, found)
     documents = len(corpus.documents["test"])
     print(f"{documents:,} documents, {entities:,} entities: {output}")
 
@@ -145,48 +148,20 @@ def tag_split(
     return tag_sentences(model, sentences, batch_size, probabilities=probabilities)
 
 
-def _entities(corpus: TaggingCorpus, tagged: list[TaggedWords]) -> dict[str, list[tuple[str, int, int, float]]]:
-    """Return label, character offsets and probability of the entities of each document."""
-    from corpora.tag_schemes import entity_spans
+def _with_entities(corpus: TaggingCorpus, tagged: list[TaggedWords]) -> list[AnnotatedDocument]:
+    """Return the documents with the entities that were found in them."""
+    from corpora.entities import Entity
+    from modeling.tagger_prediction import entities_of
 
     split = corpus.splits["test"]
-    found: dict[str, list[tuple[str, int, int, float]]] = {one.document_id: [] for one in corpus.documents["test"]}
+    found: dict[str, list[Entity]] = {document.document_id: [] for document in corpus.documents["test"]}
     columns = (split["document_id"][:], split["starts"][:], split["ends"][:])
     for document_id, starts, ends, one in zip(*columns, tagged, strict=True):
-        for label, first, last in entity_spans(one.tags):
-            probability = float(one.probabilities[first:last].min())
-            found[document_id].append((label, starts[first], ends[last - 1], probability))
-    return found
-
-
-def _write_brat(output: Path, corpus: TaggingCorpus, found: dict[str, list[tuple[str, int, int, float]]]) -> None:
-    from corpora.brat import write_brat
-    from corpora.entities import AnnotatedDocument, Entity
-
-    write_brat(
-        output,
-        (
-            AnnotatedDocument(
-                document.document_id,
-                document.text,
-                tuple(Entity(label, ((start, end),)) for label, start, end, _ in found[document.document_id]),
-            )
-            for document in corpus.documents["test"]
-        ),
-    )
-
-
-def _write_json_lines(output: Path, corpus: TaggingCorpus, found: dict[str, list[tuple[str, int, int, float]]]) -> None:
-    from corpora.complete_files import complete_file
-
-    with complete_file(output) as file:
-        for document in corpus.documents["test"]:
-            entities: list[dict[str, Any]] = [
-                {"label": label, "start": start, "end": end, "probability": round(probability, 4)}
-                for label, start, end, probability in found[document.document_id]
-            ]
-            row = {"document_id": document.document_id, "text": document.text, "entities": entities}
-            file.write(json.dumps(row) + "\n")
+        found[document_id] += [
+            Entity(entity.label, ((entity.start, entity.end),), probability=entity.probability)
+            for entity in entities_of(one, list(zip(starts, ends, strict=True)))
+        ]
+    return [replace(one, entities=tuple(found[one.document_id])) for one in corpus.documents["test"]]
 
 
 def _write_conll(output: Path, corpus: TaggingCorpus, tagged: list[TaggedWords]) -> None:

@@ -17,6 +17,7 @@ from modeling.checkpoint_folder import check_checkpoint
 from pretrain_options import CardOptions, ModelOptions
 from run_folder import SUMMARY
 from tag_cards import keep_words, tagger_summary, write_cards
+from tag_cells import TaggingCell, TaggingFolder, all_cells
 from tag_options import AnnotatedFiles, TaggerOptions, TaggerTraining
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from tag_training import TaggingSystem
 
 OPTIONS = (AnnotatedFiles, TaggerOptions, TaggerTraining, ModelOptions, CardOptions, TaggingReadingOptions)
-RESULTS, SETTINGS, REPORT, CHOSEN = "results.json", "settings.json", "corpus.json", "model_cell.json"
-SCHEMA_VERSION = 1
+REPORT, CHOSEN = "corpus.json", "model_cell.json"
 # These change which cells there are, or nothing, but not what a cell gives.
 FREE = ("train_file", "validation_file", "test_file", "output_dir", "restart", "quiet", "seed", "seeds", "train_shares")
 FREE = (*FREE, "keep_models", "eval_batch_size", "system")
@@ -44,7 +44,8 @@ def train(argv: list[str]) -> None:
     named = {"train": files.train_file, "validation": files.validation_file, "test": files.test_file}
     given = {split: some for split, some in named.items() if some}
     find_annotated_inputs(given, reading)
-    folder = _open_folder(Path(files.output_dir), restart=files.restart)
+    results = TaggingFolder(Path(files.output_dir), tagger.system, restart=files.restart)
+    folder = results.folder
 
     from corpora.tagging_corpus import load_tagging_corpus
 
@@ -57,7 +58,7 @@ def train(argv: list[str]) -> None:
     scored = "test" if "test" in corpus.splits else "validation"
     digest = _digest(corpus)
     options = {**asdict(tagger), **asdict(training), **asdict(model), **asdict(reading), "corpus": digest}
-    _check_settings(folder, {name: value for name, value in options.items() if name not in FREE}, model)
+    results.open({name: value for name, value in options.items() if name not in FREE} | _digests(model))
     write_json(folder / REPORT, corpus.report)
     say = (lambda line: None) if files.quiet else (lambda line: print(line, flush=True))
     for line in _describe(corpus, scored):
@@ -67,47 +68,39 @@ def train(argv: list[str]) -> None:
     from tag_training import TaggingSystem
 
     system = TaggingSystem(corpus, model, tagger, training, reading.split_lines, folder)
-    name = tagger.system or folder.resolve().name
     labels = sorted({label for split in corpus.report["splits"].values() for label in split["entities"]})
-    cells = [
-        (seed, share)
-        for share in sorted(set(training.train_shares))
-        for seed in range(training.seed, training.seed + training.seeds)
-    ]
+    cells = list(all_cells(training.train_shares, range(training.seed, training.seed + training.seeds)))
     facts = []
     with quiet_training():
-        for number, (seed, share) in enumerate(cells):
-            facts.append(_cell(folder, system, name, labels, scored, seed, share))
+        for number, cell in enumerate(cells, 1):
+            done = results.is_done(cell)
+            facts.append(results.record(cell) if done else _train(results, system, cell, labels, scored))
             metrics, collapse = facts[-1]["metrics"], facts[-1]["collapse"]
             say(
-                f"[{number + 1}/{len(cells)}] {facts[-1]['id']}: strict F1 {metrics['f1_micro']:.3f}"
+                f"[{number}/{len(cells)}] {cell.id}: strict F1 {metrics['f1_micro']:.3f}"
                 f"{f', collapsed ({collapse})' if collapse else ''}, {facts[-1]['seconds']:.0f} s"
             )
     shutil.rmtree(folder / "trainer", ignore_errors=True)
     _keep_best(folder, facts, training.keep_models)
-    head = {"schema_version": SCHEMA_VERSION, "kind": "tagging", "corpus": _corpus_name(files), "corpus_digest": digest}
-    write_json(folder / RESULTS, {**head, "split": scored, "labels": labels, "cells": facts})
+    head = {"corpus": _corpus_name(files), "corpus_digest": digest, "split": scored, "labels": labels}
+    results.finish(cells, head)
     report([folder], folder)
     if card.model_card:
-        for written in write_cards(folder, name):
+        for written in write_cards(folder, results.system):
             print(written)
 
 
-def _cell(
-    folder: Path, system: TaggingSystem, name: str, labels: list[str], scored: str, seed: int, share: float
+def _train(
+    results: TaggingFolder, system: TaggingSystem, cell: TaggingCell, labels: list[str], scored: str
 ) -> dict[str, Any]:
-    """Train and score one tagger, unless that was done before; return its entry of results.json."""
+    """Train and score one tagger; return its entry of results.json."""
     from metrics.collapse import collapse
     from metrics.entity_scores import spans_by_document
     from metrics.tagging_scores import score_documents, tagging_counts
     from modeling.tagger_prediction import tag_sentences
     from reporting.tagging_results import write_cell_counts
 
-    identity = f"{share:g}-{seed}"
-    file, counts_file = folder / "cells" / f"{identity}.json", folder / "cells" / f"{identity}.npz"
-    if file.is_file() and counts_file.is_file():
-        return {**json.loads(file.read_text(encoding="utf-8")), "system": name}
-    done = system.train(seed, share)
+    done = system.train(cell.seed, cell.share)
     split, tokenizer = system.corpus.splits[scored], done.model.tokenizer()
     sentences = system.sentences(scored, tokenizer)
     tagged = tag_sentences(done.model, sentences, system.training.eval_batch_size, probabilities=False)
@@ -116,21 +109,21 @@ def _cell(
     gold, found = spans_by_document(gold_tags, ids), spans_by_document(found_tags, ids)
     spans = list(gold.values()), list(found.values())
     types = {label for document in spans[0] for label, _, _ in document}
-    write_cell_counts(counts_file, tagging_counts(*spans, document_ids=list(gold), labels=labels))
+    write_cell_counts(results.counts(cell), tagging_counts(*spans, document_ids=list(gold), labels=labels))
     facts = {
-        "id": identity,
-        "system": name,
-        "share": share,
-        "seed": seed,
+        "id": cell.id,
+        "system": results.system,
+        "share": cell.share,
+        "seed": cell.seed,
         "collapse": collapse(found_tags, types),
         **done.facts,
         "metrics": score_documents(*spans, gold_tags, found_tags),
-        "counts": f"cells/{counts_file.name}",
+        "counts": f"cells/{results.counts(cell).name}",
     }
-    if system.training.keep_models != "none" and share == max(system.training.train_shares):
+    if system.training.keep_models != "none" and cell.share == max(system.training.train_shares):
         summary = tagger_summary(system, done.model, facts, scored, done.epochs)
-        _save(done.model, summary, folder / "models" / f"seed-{seed}")
-    write_json(file, facts)
+        _save(done.model, summary, results.folder / "models" / f"seed-{cell.seed}")
+    results.write_record(cell, facts)
     return facts
 
 
@@ -179,48 +172,12 @@ def report(folders: list[Path], output: Path) -> None:
         print(file)
 
 
-def _open_folder(folder: Path, *, restart: bool) -> Path:
-    """Make the folder of a study, or see that it holds one.
+def _digests(model: ModelOptions) -> dict[str, str]:
+    """Return digests of the folders that a study starts from, in place of their names."""
+    from embedding_files import digest_of_model
 
-    Raises:
-        InputError: It holds something else.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise InputError("the output is a file, not a folder", file=folder, remedy="choose another --output_dir")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / SETTINGS).is_file():
-        raise InputError(
-            "the output folder holds files that are not of a study", file=folder, remedy="choose another one"
-        )
-    if restart and folder.is_dir():
-        shutil.rmtree(folder)
-    return folder
-
-
-def _check_settings(folder: Path, settings: dict[str, Any], model: ModelOptions) -> None:
-    """Store what decides the scores, or compare with what an earlier run stored.
-
-    Raises:
-        InputError: The folder holds results of other settings.
-    """
-    from embedding_files import digest_of_checkpoint
-
-    for option in ("model_name_or_path", "tokenizer_name"):
-        path = getattr(model, option)
-        if path is not None and Path(path).is_dir():
-            settings[option] = digest_of_checkpoint(Path(path))
-    settings = json.loads(json.dumps(settings, sort_keys=True, default=str))
-    path = folder / SETTINGS
-    if path.is_file():
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-        changed = sorted(key for key in settings.keys() | earlier.keys() if settings.get(key) != earlier.get(key))
-        if changed:
-            raise InputError(
-                f"holds results of other settings ({', '.join(changed[:5])})",
-                file=folder,
-                remedy="choose another --output_dir, or pass --restart",
-            )
-    (folder / "cells").mkdir(parents=True, exist_ok=True)
-    write_json(path, settings)
+    named = {option: getattr(model, option) for option in ("model_name_or_path", "tokenizer_name")}
+    return {option: digest_of_model(path) for option, path in named.items() if path is not None}
 
 
 def _digest(corpus: TaggingCorpus) -> str:

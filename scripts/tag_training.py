@@ -73,33 +73,16 @@ class TaggingSystem:
         }
         if self.model.model_name_or_path is not None:
             return TokenTagger.from_encoder(self.model.model_name_or_path, self.corpus.labels, **settings)
-        from modeling.from_scratch import EncoderSize, scratch_config
+        from new_encoders import new_encoder_config, new_tokenizer
 
-        options, tokenizer = self.model, self._own_tokenizer()
-        size = EncoderSize(
-            options.hidden_size,
-            options.num_hidden_layers,
-            options.num_attention_heads,
-            options.intermediate_size,
-            options.window,
-            options.dropout,
-        )
-        config = scratch_config(options.config_name, size, tokenizer)
+        tokenizer = new_tokenizer(self.model, self.folder, self._training_texts)
+        config = new_encoder_config(self.model, tokenizer)
         return TokenTagger.with_new_encoder(config, tokenizer, self.corpus.labels, **settings)
 
-    def _own_tokenizer(self) -> PreTrainedTokenizerBase:
-        from modeling.from_scratch import train_tokenizer
-        from modeling.loading import load_tokenizer
+    def _training_texts(self) -> Dataset:
+        from datasets import Dataset
 
-        if not self.model.train_tokenizer:
-            return load_tokenizer(self.model.tokenizer_name)
-        trained = self.folder / "tokenizer"
-        if not (trained / "tokenizer_config.json").is_file():
-            from datasets import Dataset
-
-            texts = Dataset.from_dict({"text": [document.text for document in self.corpus.documents["train"]]})
-            train_tokenizer(texts, self.model.vocab_size).save_pretrained(trained)
-        return load_tokenizer(trained)
+        return Dataset.from_dict({"text": [document.text for document in self.corpus.documents["train"]]})
 
     def sentences(self, split: str, tokenizer: PreTrainedTokenizerBase) -> list[TokenizedSentence]:
         """Return the sub-words of a split's sentences, made once."""
@@ -118,9 +101,10 @@ class TaggingSystem:
         from transformers import PrinterCallback, ProgressCallback
 
         from collators.tagged_sentences import TaggedSentences, tag_numbers
-        from modeling.adapters import add_lora, merged
+        from modeling.adapters import merged
+        from new_encoders import with_lora
         from trainers.best_weights import BestWeightsCallback
-        from trainers.classification_trainer import trained_parameters
+        from trainers.fine_tuning_trainer import trained_parameters
         from trainers.tagging_trainer import TaggingTrainer
 
         started = time.perf_counter()
@@ -134,17 +118,8 @@ class TaggingSystem:
         lengths = [len(sentence.input_ids) for sentence in data["validation"].sentences]
         data["validation"] = data["validation"].select(np.argsort(lengths, kind="stable"))
         chosen, facts = self._sampled(data["train"], self.training_rows(seed, share), seed)
-        model: Any = tagger
+        model = with_lora(self.model, tagger, train_head=False)
         if self.model.lora_rank:
-            options = self.model
-            model = add_lora(
-                tagger,
-                options.lora_rank,
-                options.lora_alpha,
-                options.lora_dropout,
-                options.lora_target_modules,
-                train_head=False,
-            )
             # Not as peft's copies: the CRF is more than a layer with a forward pass.
             for part in filter(None, (tagger.classifier, tagger.crf)):
                 part.requires_grad_(True)
@@ -232,10 +207,8 @@ class TaggingSystem:
 
 def tokenized(sentences: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[TokenizedSentence]:
     """Return the sub-words of a split's sentences, with white space before a word where the document has it."""
-    from collators.tagging import tokenize_sentences
+    from collators.tagging import have_space_before, tokenize_sentences
 
-    spaces = [
-        [place > 0 and start > ends[place - 1] for place, start in enumerate(starts)]
-        for starts, ends in zip(sentences["starts"][:], sentences["ends"][:], strict=True)
-    ]
+    offsets = zip(sentences["starts"][:], sentences["ends"][:], strict=True)
+    spaces = [have_space_before(list(zip(starts, ends, strict=True))) for starts, ends in offsets]
     return tokenize_sentences(sentences["tokens"][:], tokenizer, spaces)

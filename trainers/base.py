@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 from accelerate.utils import DynamoBackend
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import PreTrainedTokenizerBase, Trainer, TrainerState
+from transformers import PreTrainedTokenizerBase, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput
 from transformers.utils import logging
@@ -31,13 +31,12 @@ from modeling.sentence_transformers_files import write_sentence_transformers_fil
 from modeling.unpadded import run_unpadded, why_padded
 from modeling.window import model_window
 from trainers.arguments import AdaptationArguments
-from trainers.epoch_callback import EpochCallback
 from trainers.head_warmup import HeadWarmupCallback
 from trainers.masked_lm_loss import summed_cross_entropy
 from trainers.meters import MeanMeter, Throughput
-from trainers.parameter_groups import give_own_rate
 from trainers.resuming import run_is_finished
 from trainers.schedules import slanted_triangular_factor
+from trainers.step_mean_trainer import StepMeanTrainer
 from trainers.streams import fit_to_stream
 
 logger = logging.get_logger(__name__)
@@ -64,7 +63,7 @@ class LossTerm:
     over_step: bool
 
 
-class AdaptationTrainer(Trainer):
+class AdaptationTrainer(StepMeanTrainer):
     """A `transformers.Trainer` whose loss is a weighted sum of terms; subclasses give the terms.
 
     Args:
@@ -79,10 +78,6 @@ class AdaptationTrainer(Trainer):
         InputError: The tokenizer is missing, one process would drive several GPUs, or the arguments do not fit a
             stream.
     """
-
-    # The terms below divide by the items of the whole step themselves. Read by transformers >= 5.22; older versions
-    # come to the same conclusion from `model_accepts_loss_kwargs` and the `labels` in each batch.
-    loss_is_scaled_for_ga = True
 
     def __init__(
         self,
@@ -128,10 +123,6 @@ class AdaptationTrainer(Trainer):
                 "padding could exceed",
                 remedy=f"give a divisor of {window}",
             )
-        # Makes the Trainer count the labels of a whole step and hand the number to `compute_loss`.
-        self.model_accepts_loss_kwargs = True
-        if isinstance(self.train_dataset, EpochDataset):
-            self.add_callback(EpochCallback(self.train_dataset))
         if self.args.head_warmup_steps:
             self.add_callback(HeadWarmupCallback(self._head_parameters(), self.args.head_warmup_steps))
 
@@ -211,9 +202,7 @@ class AdaptationTrainer(Trainer):
         """
         items, training = self._step_items.get(term.name, num_items_in_batch), self.model.training
         if term.over_step and training and items is not None:
-            # Gradients are averaged over processes afterwards, so each one's share is scaled up.
-            scale = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
-            value = term.total * scale / torch.as_tensor(items).clamp(min=1)
+            value = self.step_share(term.total, items)
         else:
             value = term.total / max(1, term.count)
             if training:
@@ -267,13 +256,9 @@ class AdaptationTrainer(Trainer):
     def _head_parameters(self) -> list[nn.Parameter]:
         return list(head_parameters(inner_model(self.model)).values())
 
-    def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
-        """Give the head a learning rate of its own when asked for."""
-        fresh = self.optimizer is None
-        optimizer = super().create_optimizer(*args, **kwargs)
-        if fresh and self.args.head_learning_rate is not None:
-            give_own_rate(optimizer, self._head_parameters(), self.args.head_learning_rate)
-        return optimizer
+    def own_rates(self) -> list[tuple[Iterable[nn.Parameter], float | None]]:
+        """Return the head with the rate that was asked for."""
+        return [(self._head_parameters(), self.args.head_learning_rate)]
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None

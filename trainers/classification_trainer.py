@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from transformers import EvalPrediction, PreTrainedTokenizerBase, Trainer
+from transformers import EvalPrediction, PreTrainedTokenizerBase
 
 from collators.classification import collate_frozen
-from corpora.errors import InputError
 from metrics.classification import category_scores
 from modeling.classification_loss import classification_losses
 from modeling.masked_positions import inner_model
-from modeling.note_classifier import NoteClassifier
 from trainers.category_loss import category_weights
 from trainers.classification_arguments import ClassificationArguments
-from trainers.parameter_groups import give_own_rate
+from trainers.fine_tuning_trainer import FineTuningTrainer
 
 
-class ClassificationTrainer(Trainer):
+class ClassificationTrainer(FineTuningTrainer):
     """A `transformers.Trainer` for document classifiers; macro-F1 and accuracy are reported at evaluation.
 
     Example:
@@ -47,8 +45,7 @@ class ClassificationTrainer(Trainer):
         ValueError: Balanced weights without `class_counts`.
     """
 
-    # The loss is divided by the documents of the whole step here; see `AdaptationTrainer`.
-    loss_is_scaled_for_ga = True
+    arguments_class = ClassificationArguments
 
     def __init__(
         self,
@@ -60,33 +57,16 @@ class ClassificationTrainer(Trainer):
         class_counts: Sequence[int] | None = None,
         **kwargs: Any,
     ) -> None:
-        args = args if args is not None else ClassificationArguments()
+        args = args if args is not None else self.arguments_class()
         if args.class_weights == "balanced" and class_counts is None:
             raise ValueError('class_weights="balanced" needs class_counts')
-        classifier: NoteClassifier = inner_model(model)
-        if classifier is model and args.freeze != classifier.frozen_depth:
-            classifier.freeze(args.freeze)
-        if data_collator is None:
-            if processing_class is None:
-                raise InputError("a trainer needs the model's tokenizer", remedy="pass processing_class")
-            data_collator = classifier.collator(processing_class)
-            data_collator.pad_to_multiple_of = args.pad_to_multiple_of
-            if train_dataset is not None and "input_ids" not in train_dataset[0]:
-                data_collator = collate_frozen
         self._class_weights = category_weights(class_counts, "inverse") if args.class_weights == "balanced" else None
         with warnings.catch_warnings():
             # Of Trainer's own label smoother, which is not used here.
             warnings.filterwarnings("ignore", message="Label smoothing is not compatible with multi-label")
-            super().__init__(
-                model,
-                args,
-                processing_class=processing_class,
-                data_collator=data_collator,
-                train_dataset=train_dataset,
-                compute_metrics=self._scores,
-                **kwargs,
-            )
-        self.model_accepts_loss_kwargs = True
+            super().__init__(model, args, processing_class, data_collator, train_dataset=train_dataset, **kwargs)
+        if data_collator is None and train_dataset is not None and "input_ids" not in train_dataset[0]:
+            self.data_collator = collate_frozen
 
     def compute_loss(
         self,
@@ -107,9 +87,7 @@ class ClassificationTrainer(Trainer):
         )
         if model.training and num_items_in_batch is not None:
             # Counted over the labels' entries; a document of several labels has as many as there are classes.
-            documents = torch.as_tensor(num_items_in_batch) / (labels[0].numel())
-            scale = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
-            loss = losses.sum() * scale / documents
+            loss = self.step_share(losses.sum(), torch.as_tensor(num_items_in_batch) / labels[0].numel())
         else:
             loss = losses.mean()
         return (loss, outputs) if return_outputs else loss
@@ -128,17 +106,8 @@ class ClassificationTrainer(Trainer):
         """
         return self._probabilities(self.predict(documents).predictions)
 
-    def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
-        """Give what is not the encoder a learning rate of its own when asked for."""
-        fresh = self.optimizer is None
-        optimizer = super().create_optimizer(*args, **kwargs)
-        if fresh and self.args.head_learning_rate is not None:
-            encoder = {id(parameter) for parameter in inner_model(self.model).encoder.parameters()}
-            own = [parameter for parameter in self.model.parameters() if id(parameter) not in encoder]
-            give_own_rate(optimizer, own, self.args.head_learning_rate)
-        return optimizer
-
-
-def trained_parameters(model: nn.Module) -> int:
-    """Return how many numbers training changes."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    def own_rates(self) -> list[tuple[Iterable[nn.Parameter], float | None]]:
+        """Return what is not the encoder with the rate that was asked for."""
+        encoder = {id(parameter) for parameter in inner_model(self.model).encoder.parameters()}
+        own = [parameter for parameter in self.model.parameters() if id(parameter) not in encoder]
+        return [(own, self.args.head_learning_rate)]

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import EvalPrediction, PreTrainedTokenizerBase, Trainer
+from transformers import EvalPrediction
 
-from collators.epochs import EpochDataset
-from corpora.errors import InputError
 from metrics.entity_scores import entity_types, spans_by_document, strict_counts, strict_scores
 from modeling.masked_positions import inner_model
-from modeling.tagger import TokenTagger
-from trainers.epoch_callback import EpochCallback
-from trainers.parameter_groups import give_own_rate
+from trainers.fine_tuning_trainer import FineTuningTrainer
 from trainers.tagging_arguments import TaggingArguments
 
 
-class TaggingTrainer(Trainer):
+class TaggingTrainer(FineTuningTrainer):
     """A `transformers.Trainer` for taggers; strict entity scores are reported at evaluation.
 
     The loss of a step is the mean over its sentences of the CRF's negative log-likelihood (Belkadi et al. 2022), or
@@ -43,39 +40,7 @@ class TaggingTrainer(Trainer):
         InputError: The tokenizer is missing, or the encoder has fewer layers than shall be frozen.
     """
 
-    # The loss is divided by the items of the whole step here; see `AdaptationTrainer`.
-    loss_is_scaled_for_ga = True
-
-    def __init__(
-        self,
-        model: nn.Module,
-        args: TaggingArguments | None = None,
-        processing_class: PreTrainedTokenizerBase | None = None,
-        data_collator: Any = None,
-        train_dataset: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        args = args if args is not None else TaggingArguments()
-        tagger: TokenTagger = inner_model(model)
-        if tagger is model:
-            tagger.freeze(args.freeze)
-        if data_collator is None:
-            if processing_class is None:
-                raise InputError("a trainer needs the model's tokenizer", remedy="pass processing_class")
-            data_collator = tagger.collator(processing_class)
-            data_collator.pad_to_multiple_of = args.pad_to_multiple_of
-        super().__init__(
-            model,
-            args,
-            processing_class=processing_class,
-            data_collator=data_collator,
-            train_dataset=train_dataset,
-            compute_metrics=self._scores,
-            **kwargs,
-        )
-        self.model_accepts_loss_kwargs = True
-        if isinstance(train_dataset, EpochDataset):
-            self.add_callback(EpochCallback(train_dataset))
+    arguments_class = TaggingArguments
 
     def compute_loss(
         self,
@@ -88,9 +53,7 @@ class TaggingTrainer(Trainer):
         outputs = model(**inputs)
         loss = outputs["loss"]
         if model.training and num_items_in_batch is not None:
-            scale = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
-            items = self._items(inputs["labels"])
-            loss = loss * items * scale / torch.as_tensor(num_items_in_batch, device=loss.device).clamp(min=1)
+            loss = self.step_share(loss * self._items(inputs["labels"]), num_items_in_batch)
         return (loss, outputs) if return_outputs else loss
 
     def _items(self, labels: torch.Tensor) -> torch.Tensor:
@@ -119,16 +82,8 @@ class TaggingTrainer(Trainer):
         wanted = ("precision_micro", "recall_micro", "f1_micro", "f1_macro")
         return {name: float(scores[name]) for name in wanted} | {"predicted_entities": int(counts[:, 1].sum())}
 
-    def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
-        """Give the linear layer and the CRF learning rates of their own when asked for."""
-        fresh = self.optimizer is None
-        optimizer = super().create_optimizer(*args, **kwargs)
-        if fresh:
-            model = inner_model(self.model)
-            head, crf = list(model.classifier.parameters()), list(model.crf.parameters()) if model.crf else []
-            head_rate = self.args.head_learning_rate
-            crf_rate = self.args.crf_learning_rate if self.args.crf_learning_rate is not None else head_rate
-            for parameters, rate in ((head, head_rate), (crf, crf_rate)):
-                if rate is not None:
-                    give_own_rate(optimizer, parameters, rate)
-        return optimizer
+    def own_rates(self) -> list[tuple[Iterable[nn.Parameter], float | None]]:
+        """Return the linear layer and the CRF with the rates that were asked for."""
+        model, head_rate = inner_model(self.model), self.args.head_learning_rate
+        crf_rate = self.args.crf_learning_rate if self.args.crf_learning_rate is not None else head_rate
+        return [(model.classifier.parameters(), head_rate), (model.crf.parameters() if model.crf else [], crf_rate)]

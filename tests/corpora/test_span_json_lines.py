@@ -123,3 +123,16 @@ def test_what_is_written_is_read_back(tmp_path):
     assert len((tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()) == 2
     with pytest.raises(InputError, match="is a folder"):
         write_span_json_lines(tmp_path, documents)
+
+
+def test_probabilities_of_a_model_and_half_pairs_are_written(tmp_path):
+    found = (Entity("A", ((0, 1),), probability=0.123456), Entity("B", ((0, 1), (2, 3)), "T1", 0.5))
+    assert write_span_json_lines(tmp_path / "a.jsonl", [AnnotatedDocument("a", "x\ud83d x", found)]) == 1
+    assert json.loads((tmp_path / "a.jsonl").read_text(encoding="utf-8")) == {
+        "document_id": "a",
+        "text": "x\ud83d x",
+        "entities": [
+            {"label": "A", "start": 0, "end": 1, "probability": 0.1235},
+            {"label": "B", "spans": [[0, 1], [2, 3]], "probability": 0.5, "id": "T1"},
+        ],
+    }

@@ -361,7 +361,7 @@ def test_round_trip_through_every_loader(
     model = NoteClassifier.from_encoder(checkpoint, ["absent", "present"])
     folder = tmp_path / "classifier"
     model.save_pretrained(folder)
-    model._own_tokenizer().save_pretrained(folder)
+    model.tokenizer().save_pretrained(folder)
     (folder / "README.md").write_text("---\nlicense: other\n---\n# A classifier\n")
     tagger_folder, annotated = make_tagger(tmp_path / "tagger"), tmp_path / "annotated"
     write_card(tagger_folder)

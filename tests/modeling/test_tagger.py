@@ -7,10 +7,11 @@ from transformers import AutoModelForTokenClassification, pipeline
 
 import modeling  # noqa: F401 - registers the tagger
 from collators.special_tokens import special_token_affixes
-from collators.tagging import TaggingCollator, tokenize_sentences
+from collators.tagging import TaggingCollator, have_space_before, tokenize_sentences
+from corpora.sentences import find_words
 from corpora.tag_schemes import entity_spans, scheme_faults
 from modeling.tagger import TokenTagger, TokenTaggerConfig
-from modeling.tagger_prediction import predict_entities, tag_sentences
+from modeling.tagger_prediction import entities_of, predict_entities, tag_sentences
 
 LABELS = ["Drug", "Dose"]
 SENTENCES = [
@@ -167,6 +168,23 @@ def test_saved_and_loaded(tagger, tmp_path):
         torch.testing.assert_close(loaded.crf.transitions, model.crf.transitions)
 
 
+@pytest.mark.parametrize("auto", [False, True])
+def test_the_tokenizer_is_that_of_the_revision(tagger, tmp_path, auto):
+    """In a cache of the Hub where a checkpoint has two revisions, whose tokenizers differ in their longest input."""
+    repository = tmp_path / "cache" / "models--org--tagger"
+    (repository / "refs").mkdir(parents=True)
+    model = tagger()
+    for revision, commit, longest in (("main", "a" * 40, 64), ("v1", "b" * 40, 33)):
+        (repository / "refs" / revision).write_text(commit)
+        model.save_pretrained(repository / "snapshots" / commit)
+        model.tokenizer().model_max_length = longest
+        model.tokenizer().save_pretrained(repository / "snapshots" / commit)
+    kind = AutoModelForTokenClassification if auto else TokenTagger
+    for options, longest in (({}, 64), ({"revision": "v1"}, 33), ({"revision": "b" * 40}, 33)):
+        loaded = kind.from_pretrained("org/tagger", cache_dir=tmp_path / "cache", local_files_only=True, **options)
+        assert isinstance(loaded, TokenTagger) and loaded.tokenizer().model_max_length == longest
+
+
 def test_the_folder_tells_nothing_of_this_machine(tagger, tmp_path):
     model = tagger()
     model.save_pretrained(tmp_path / "tagger")
@@ -186,6 +204,17 @@ def test_predicted_offsets_are_those_of_the_tags(tagger):
             assert not text[entity.end - 1].isspace()
             assert 0 < entity.probability <= 1
             assert entity.label in LABELS
+
+
+def test_words_are_read_as_in_training_whatever_lies_between_them(tagger):
+    model = tagger("roberta")
+    text = "aspirin\u200bplan, fever \u200b(cough)"
+    words = find_words(text)[0]
+    spaces = have_space_before(words)
+    assert spaces == [False, True, False, True, True, False, False]
+    row = tokenize_sentences([[text[start:end] for start, end in words]], model.tokenizer(), [spaces])
+    (tagged,) = tag_sentences(model, row)
+    assert predict_entities(model, [text])[0] == entities_of(tagged, words)
 
 
 def test_probabilities_are_marginals_of_the_chosen_tags(tagger):

@@ -36,13 +36,13 @@ def adapter(encoder, tmp_path):
     torch.manual_seed(0)
     model = NoteClassifier.from_encoder(encoder, ["A", "B"])
     model.save_pretrained(tmp_path / "base")
-    model._own_tokenizer().save_pretrained(tmp_path / "base")
+    model.tokenizer().save_pretrained(tmp_path / "base")
     adapted = add_lora(NoteClassifier.from_pretrained(tmp_path / "base"), rank=2)
     for name, parameter in adapted.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.5)
     adapted.save_pretrained(tmp_path / "adapter")
-    model._own_tokenizer().save_pretrained(tmp_path / "adapter")
+    model.tokenizer().save_pretrained(tmp_path / "adapter")
     return tmp_path / "adapter"
 
 

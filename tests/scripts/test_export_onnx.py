@@ -65,7 +65,7 @@ def save_classifier(save_encoder, tmp_path):
                 torch.nn.init.normal_(parameter, std=2.0 if model.config.head == "tanh" else 0.3)
         folder = tmp_path / f"{family}-classifier"
         model.save_pretrained(folder)
-        model._own_tokenizer().save_pretrained(folder)
+        model.tokenizer().save_pretrained(folder)
         return folder
 
     return save
@@ -139,7 +139,7 @@ def test_a_classifier_reads_whole_documents_as_before(save_classifier, settings,
     assert expected.std(axis=0).max() > 0.03  # documents differ
     np.testing.assert_allclose(exported.encode(texts), export_onnx.embeddings_of(model, texts), rtol=1e-3, atol=1e-4)
     # Documents of one window need the one graph alone.
-    rows = model._own_tokenizer()(texts[:2], padding=True, return_tensors="np")
+    rows = model.tokenizer()(texts[:2], padding=True, return_tensors="np")
     feeds = {name: rows[name].astype(np.int64) for name in ("input_ids", "attention_mask")}
     logits = torch.from_numpy(_plain_session(output).run(["logits"], feeds)[0])
     np.testing.assert_allclose(model.probabilities(logits).numpy(), expected[:2], atol=1e-4)
@@ -160,7 +160,7 @@ def test_an_adapter_is_merged(save_classifier, texts, tmp_path):
             torch.nn.init.normal_(parameter, std=0.3)
     adapted.save_pretrained(tmp_path / "adapter")
     model = merged(adapted).eval()
-    model._own_tokenizer().save_pretrained(tmp_path / "adapter")
+    model.tokenizer().save_pretrained(tmp_path / "adapter")
     export_onnx.main([str(tmp_path / "adapter"), "--output", str(output)])
     found = ExportedModel(output).predict(texts)
     np.testing.assert_allclose(found, model.predict(texts), atol=1e-4)
@@ -322,7 +322,7 @@ def test_adapters_of_a_classifier_are_merged_or_stay_beside(save_classifier, tex
                 parameter.add_(0.3 * torch.randn_like(parameter))
     adapted.save_pretrained(tmp_path / "adapter")
     classifier = adapted.get_base_model().eval()
-    classifier._own_tokenizer().save_pretrained(tmp_path / "adapter")
+    classifier.tokenizer().save_pretrained(tmp_path / "adapter")
     expected = classifier.predict(texts)
     assert np.abs(expected - NoteClassifier.from_pretrained(base).predict(texts)).max() > 0.01
     checkpoint = deployed_models.DeployedCheckpoint(str(tmp_path / "adapter"))

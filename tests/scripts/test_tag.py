@@ -10,6 +10,7 @@ from huggingface_hub import metadata_load
 
 import make_card
 import tag
+import tag_cells
 import tag_study
 from corpora.brat import read_brat, write_brat
 from corpora.conll import read_conll
@@ -300,7 +301,7 @@ def test_a_collapsed_run_is_named(data, encoder, tmp_path, monkeypatch, capsys):
     assert "collapsed (all O)" in shown
     assert results_of(tmp_path / "dead")["cells"][0]["collapse"] == "all O"
     assert not (tmp_path / "dead" / "model").exists()
-    assert tag_study.SCHEMA_VERSION == 1
+    assert tag_cells.SCHEMA_VERSION == 1
 
 
 def test_the_help_of_every_command(run_script):

@@ -13,7 +13,8 @@ from modeling.note_classifier import NoteClassifier
 from trainers.best_weights import BestWeightsCallback
 from trainers.category_loss import category_weights
 from trainers.classification_arguments import ClassificationArguments
-from trainers.classification_trainer import ClassificationTrainer, trained_parameters
+from trainers.classification_trainer import ClassificationTrainer
+from trainers.fine_tuning_trainer import trained_parameters
 
 LABELS = ["Nursing", "Radiology", "Echo"]
 ADAPTERS = ("lora", "dora", "ia3", "ln_tuning")
