@@ -58,5 +58,6 @@ def test_files_and_options_that_the_readme_names_exist():
         assert (ROOT / "recipes" / name).is_file(), name
     # Of argparse, accelerate, torchrun and TrainingArguments.
     outside = {"help", "config_file", "nproc", "bf16", "gradient_checkpointing", "output_dir", "no_crf"}
+    outside |= {"torch_compile", "no_unpadded"}
     for name in set(re.findall(r"--(\w+)", README)) - outside:
         assert re.search(rf"^    {name}: ", options, re.MULTILINE), name

@@ -475,7 +475,7 @@ def test_padding_beyond_the_window_is_refused(make_model, labelled, tmp_path, ob
         message = (
             f"--pad_to_multiple_of {multiple} does not divide the model's window of 64, which padding could exceed"
         )
-        assert str(caught.value) == f"{message}; leave it out"
+        assert str(caught.value) == f"{message}; give a divisor of 64"
     for multiple in (16, 64):
         trainer = make(make_model, labelled, tmp_path, family, pad_to_multiple_of=multiple)
         batch = next(iter(trainer.get_train_dataloader()))
