@@ -1,6 +1,7 @@
 """Fixtures that every room's tests share."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,16 @@ def run_script(tmp_path_factory):
         return subprocess.run(command, cwd=cwd, env=environment, text=True, capture_output=True, timeout=600)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def code_blocks():
+    """Return a function: (Markdown file, language) -> the code blocks of that language, in their order."""
+
+    def find(file, language):
+        return re.findall(rf"^```{language}\n(.*?)^```", file.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+    return find
 
 
 @pytest.fixture(scope="session")
