@@ -15,6 +15,8 @@ LOG = logging.getLogger("mkdocs.hooks.formulas")
 # What pymdownx.arithmatex makes of $...$ and $$...$$.
 INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
 DISPLAY = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOTALL)
+# A function before its argument, where no bracket stands between them, needs the space that TeX would put.
+FUNCTION = re.compile(r"(<mi>(?:log|exp|max|min)</mi>)(?!<mo|</)")
 LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)#\s]+)(?:#[^)\s]*)?\)")
 
 
@@ -33,7 +35,7 @@ def on_page_content(content: str, page: Any, **_: Any) -> str:
     """Turn formulas into MathML, which browsers render by themselves: no script, no font, no network."""
 
     def converted(found: re.Match[str], display: str) -> str:
-        mathml = convert(html.unescape(found[1]), display=display)
+        mathml = FUNCTION.sub(r'\1<mspace width="0.17em" />', convert(html.unescape(found[1]), display=display))
         # What the converter does not know it leaves as it is.
         if "\\" in html.unescape(mathml):
             LOG.warning("%s: not understood in a formula: %s", page.file.src_uri, found[1])
