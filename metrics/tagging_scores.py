@@ -115,12 +115,12 @@ def score_documents(
 
         - `precision_micro`, `recall_micro`, `f1_micro` and the same with `macro` and `weighted`: strict, as seqeval's.
         - `precision_of_TYPE`, `recall_of_TYPE`, `f1_of_TYPE`, `gold_of_TYPE`, `predicted_of_TYPE`: strict, of each type
-          that occurs.
+            that occurs.
         - `exact_precision`, `exact_recall`, `exact_f1` (boundaries), `partial_...` (overlap, worth a half) and
-          `ent_type_...` (type and any overlap): relaxed, as nervaluate's.
+            `ent_type_...` (type and any overlap): relaxed, as nervaluate's.
         - `true_positives`, `predicted_entities`, `gold_entities`: numbers of entities.
         - `errors_correct`, `errors_type`, `errors_boundary`, `errors_both`, `errors_missed`, `errors_spurious`: numbers
-          of entities in each class of `metrics.entity_errors`.
+            of entities in each class of `metrics.entity_errors`.
         - `token_level_accuracy`, `token_level_f1_macro`, ...: see `metrics.token_level`; with tags alone.
 
     Raises:

@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -120,6 +121,16 @@ def run_forked(offline_environment, tmp_path_factory):
     with suppress(BrokenPipeError):
         server.stdin.close()
     server.wait()
+
+
+@pytest.fixture(scope="session")
+def code_blocks():
+    """Return a function: (Markdown file, language) -> the code blocks of that language, in their order."""
+
+    def find(file, language):
+        return re.findall(rf"^```{language}\n(.*?)^```", file.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+    return find
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,19 @@
-"""The README's code runs, and what it names exists."""
+"""The README's Python code runs; what else it names is checked in test_docs.py."""
 
-import re
 from pathlib import Path
 
+import pytest
 from datasets import DatasetDict
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-USE, CATEGORIES, TAGGER, TRAIN = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_python_examples_run(make_model, notes, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def examples(code_blocks):
+    return dict(zip(("use", "categories", "tagger", "train"), code_blocks(ROOT / "README.md", "python"), strict=True))
+
+
+def test_the_python_examples_run(examples, make_model, notes, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     model, tokenizer = make_model("roberta", window=140)
@@ -18,20 +21,21 @@ def test_the_python_examples_run(make_model, notes, tmp_path, monkeypatch, capsy
     tokenizer.save_pretrained("base")
     DatasetDict({"train": notes}).save_to_disk("corpus")
     # Four steps on the CPU in place of an epoch wherever the reader's machine runs it.
-    assert "num_train_epochs=1" in TRAIN
-    exec(TRAIN.replace("num_train_epochs=1", "max_steps=4, use_cpu=True, disable_tqdm=True"), {})
+    assert "num_train_epochs=1" in examples["train"]
+    exec(examples["train"].replace("num_train_epochs=1", "max_steps=4, use_cpu=True, disable_tqdm=True"), {})
     assert (tmp_path / "model" / "modules.json").is_file()
-    metadata = TRAIN.replace("DeclutrArguments(", 'DeclutrArguments(category_columns=["note_category"], output_dir=')
+    metadata = 'DeclutrArguments(category_columns=["note_category"], output_dir='
+    metadata = examples["train"].replace("DeclutrArguments(", metadata)
     exec(metadata.replace("num_train_epochs=1", "max_steps=2, use_cpu=True, disable_tqdm=True"), {})
     capsys.readouterr()
-    exec(CATEGORIES, {})
+    exec(examples["categories"], {})
     printed = capsys.readouterr().out
     assert "'Nursing': " in printed and "'Radiology': " in printed
-    exec(USE.replace("runs/demo/declutr", "model"), {})
+    exec(examples["use"].replace("runs/demo/declutr", "model"), {})
     assert capsys.readouterr().out.count("1.0000") == 3  # the diagonal of a 3 x 3 similarity matrix
 
 
-def test_the_tagger_example_runs(make_model, tmp_path, monkeypatch, capsys):
+def test_the_tagger_example_runs(examples, make_model, tmp_path, monkeypatch, capsys):
     from modeling.tagger import TokenTagger
 
     monkeypatch.chdir(tmp_path)
@@ -43,21 +47,5 @@ def test_the_tagger_example_runs(make_model, tmp_path, monkeypatch, capsys):
     tagger.classifier.bias.data[tagger.config.tags.index("B-Drug")] = 50.0
     tagger.save_pretrained("tagger/model")
     tokenizer.save_pretrained("tagger/model")
-    exec(TAGGER, {})
+    exec(examples["tagger"], {})
     assert capsys.readouterr().out.splitlines()[1] == "Drug 8 15 1.0"
-
-
-def test_files_and_options_that_the_readme_names_exist():
-    scripts = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("scripts/*.py"))
-    options = scripts + "".join(path.read_text(encoding="utf-8") for path in (ROOT / "trainers").glob("*.py"))
-    for room in ("corpora", "model_cards"):
-        options += "".join(path.read_text(encoding="utf-8") for path in (ROOT / room).glob("*.py"))
-    for name in set(re.findall(r"(?:recipes|scripts|benchmarks)/[\w/]+\.\w+", README)):
-        assert (ROOT / name).is_file(), name
-    for name in set(re.findall(r"`(\w+\.yaml)`", README)):
-        assert (ROOT / "recipes" / name).is_file(), name
-    # Of argparse, accelerate, torchrun and TrainingArguments.
-    outside = {"help", "config_file", "nproc", "bf16", "gradient_checkpointing", "output_dir", "no_crf"}
-    outside |= {"torch_compile", "no_unpadded"}
-    for name in set(re.findall(r"--(\w+)", README)) - outside:
-        assert re.search(rf"^    {name}: ", options, re.MULTILINE), name
