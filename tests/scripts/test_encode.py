@@ -174,10 +174,10 @@ KILLED = """
 import os, signal, sys
 import encode
 
-write = encode.EmbeddingOutput.write_shard
+write = encode.EmbeddingOutput.write_block
 
 
-def write_shard(self, file, embeddings):
+def write_block(self, file, embeddings):
     if file.name.startswith("000002-"):
         os.kill(os.getpid(), signal.SIGKILL)
     write(self, file, embeddings)
@@ -185,7 +185,7 @@ def write_shard(self, file, embeddings):
 
 child = os.fork()
 if child == 0:
-    encode.EmbeddingOutput.write_shard = write_shard
+    encode.EmbeddingOutput.write_block = write_block
     encode.main(sys.argv[1:])
     os._exit(0)
 assert os.waitpid(child, 0)[1] == signal.SIGKILL

@@ -33,7 +33,9 @@ def test_resumed_weights_are_the_same_bits(objective, make_model, notes, tmp_pat
     before = weights(whole)
     whole.train()
     expected = weights(whole)
-    assert not any(torch.equal(before[name], expected[name]) for name in before)
+    # A key's bias shifts all scores of a query alike, which softmax takes out again: its gradient is rounding alone.
+    still = [name for name in before if torch.equal(before[name], expected[name])]
+    assert [name for name in still if not name.endswith("key.bias")] == []
     for step, workers in ((3, 1), (6, 0)):
         resumed = trainer(
             objective, make_model, notes, str(tmp_path), max_steps=7, dataloader_num_workers=workers, save_strategy="no"
