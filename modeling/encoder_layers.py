@@ -62,21 +62,30 @@ def boundary_states(
 ) -> torch.Tensor:
     """Return the hidden states `(rows, length, hidden)` that enter the first layer that is not frozen.
 
+    With all layers frozen, those that leave the last: some encoders have a norm after it.
+
     Args:
         encoder: The encoder.
-        depth: `embeddings` or a number smaller than the layers'.
+        depth: `embeddings` or a number of layers.
         input_ids: `(rows, length)`.
         attention_mask: `(rows, length)`.
     """
     parent, name = layer_list(encoder)
-    layer = getattr(parent, name)[0 if depth == "embeddings" else int(depth)]
+    layers, first = getattr(parent, name), 0 if depth == "embeddings" else int(depth)
     seen: list[torch.Tensor] = []
 
     def keep(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         seen.append(arguments[0] if arguments else keywords["hidden_states"])
         raise _BoundaryReachedError
 
-    handle = layer.register_forward_pre_hook(keep, with_kwargs=True)
+    def keep_output(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+        seen.append(output if isinstance(output, torch.Tensor) else output[0])
+        raise _BoundaryReachedError
+
+    if first < len(layers):
+        handle = layers[first].register_forward_pre_hook(keep, with_kwargs=True)
+    else:
+        handle = layers[-1].register_forward_hook(keep_output)
     try:
         encoder(input_ids=input_ids, attention_mask=attention_mask)
     except _BoundaryReachedError:

@@ -178,7 +178,7 @@ def test_freezing_stops_gradients_and_dropout(checkpoint, notes, family, depth):
         classifier.freeze("some")
 
 
-@pytest.mark.parametrize("depth", ["embeddings", "1", "all"])
+@pytest.mark.parametrize("depth", ["embeddings", "1", "2", "all"])
 def test_stored_features_give_the_same_logits(checkpoint, notes, family, depth, tmp_path):
     folder, tokenizer = checkpoint(family, dropout=0.1)
     classifier = NoteClassifier.from_encoder(folder, LABELS)
