@@ -1,7 +1,6 @@
 """Two processes give the loss and the gradients of one process with the whole batch."""
 
 import json
-import socket
 
 import pytest
 import torch
@@ -76,6 +75,7 @@ for objective, accumulation in json.loads(sys.argv[3]):
         if trainer.is_world_process_zero():
             json.dump(scores, open(out + "-scores.json", "w"))
 if processes > 1:
+    torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 """
 CASES = [("declutr", 1), ("streamed", 1), ("policies", 1), ("mlm", 1), ("mlm", 2)]
@@ -103,11 +103,10 @@ def folder(make_model, notes, run_forked, tmp_path_factory):
     short.save_to_disk(folder / "notes")
     (folder / "program.py").write_text(PROGRAM)
     run_forked(folder / "program.py", folder, 1, json.dumps(CASES + WITH_DROPOUT))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    # As torchrun sets them.
-    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    # As torchrun does: the store outlives both ranks. Kept by the first, it could end before the other takes leave.
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    common["TORCHELASTIC_USE_AGENT_STORE"] = "True"
     ranks = [{**common, "RANK": rank, "LOCAL_RANK": rank} for rank in "01"]
     run_forked(folder / "program.py", folder, 2, json.dumps(CASES + WITH_DROPOUT), environments=ranks)
     return folder
