@@ -21,13 +21,12 @@ from command_line import RecipeParser, run
 from corpora.errors import InputError
 from json_files import write_json
 from reporting.durations import minutes
+from reporting.study_results import MANIFEST
 from study_options import check_options
 from study_plan import Step, manifest, plan
 from study_recipe import read_study
 from study_runner import StudyFolder, chosen_steps, end_with_sigterm, with_dependents, with_needs
 from study_time import TimeTable
-
-MANIFEST = "study.json"
 
 
 @dataclass(kw_only=True)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import InputError
+from reporting.study_results import BASE
 from study_recipe import Adaptation, Study, StudyCorpus, TaggingTask
 
 SCHEMA_VERSION = 1
-BASE, REPORT = "base", "report"
+REPORT = "report"
 
 
 @dataclass(frozen=True)
@@ -88,19 +89,28 @@ def _objective(options: Mapping[str, Any]) -> str | None:
     return "declutr_category" if objective == "declutr" and options.get("category_columns") else objective
 
 
-def step_digest(step: Step, steps: Mapping[str, Step], output: Path) -> str:
-    """Return a digest of what decides the result of a step: its options, those of the steps it needs, its input files.
+def step_digests(steps: Sequence[Step], output: Path) -> dict[str, str]:
+    """Return by name a digest of what decides the result of a step: its options, the steps it needs, its input files.
 
     The study's folder itself does not count, so that it can be moved.
+
+    Args:
+        steps: Each after those that it needs.
+        output: Folder of the study.
     """
-    content = [step.script, step.subcommand, step.options, _states(step.options.get("input_files"))]
-    text = json.dumps(content, sort_keys=True).replace(json.dumps(str(output))[1:-1], "")
-    needed = [step_digest(steps[name], steps, output) for name in step.needs]
-    return hashlib.sha256("\n".join([text, *needed]).encode()).hexdigest()
+    digests: dict[str, str] = {}
+    made = {str(step.made) for step in steps}  # for which the digests of their steps stand
+    for step in steps:
+        given = [file for file in step.options.get("input_files") or () if file not in made]
+        content = [step.script, step.subcommand, step.options, _states(given)]
+        text = json.dumps(content, sort_keys=True).replace(json.dumps(str(output))[1:-1], "")
+        needed = [digests[name] for name in step.needs]
+        digests[step.name] = hashlib.sha256("\n".join([text, *needed]).encode()).hexdigest()
+    return digests
 
 
-def _states(files: Sequence[str] | None) -> list[tuple[str, int]]:
-    return [(Path(file).name, Path(file).stat().st_size) for file in files or () if Path(file).is_file()]
+def _states(files: Sequence[str]) -> list[tuple[str, int]]:
+    return [(Path(file).name, Path(file).stat().st_size) for file in files if Path(file).is_file()]
 
 
 class _Planner:

@@ -18,7 +18,7 @@ import yaml
 
 from corpora.errors import InputError
 from json_files import read_json, write_json
-from study_plan import Step, step_digest
+from study_plan import Step, step_digests
 
 SCRIPTS = Path(__file__).resolve().parent
 LOCK = "study.lock"
@@ -37,6 +37,7 @@ class StudyFolder:
 
     def __init__(self, folder: Path, steps: Sequence[Step]) -> None:
         self.folder, self.steps = folder, {step.name: step for step in steps}
+        self._digests = step_digests(steps, folder)
 
     def recipe(self, step: Step) -> Path:
         """Return where the options of a step are."""
@@ -52,7 +53,7 @@ class StudyFolder:
 
     def digest(self, step: Step) -> str:
         """Return the digest of a step's settings; of a step that takes what is there also of what is there."""
-        digest = step_digest(step, self.steps, self.folder)
+        digest = self._digests[step.name]
         if step.takes_what_is_there:
             digest += "".join("01"[self.is_finished(self.steps[name])] for name in step.needs)
         return digest

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from classify_options import ADAPTERS
 from json_files import read_json
 from reporting.durations import minutes
 from study_plan import Step
@@ -109,11 +110,9 @@ class TimeTable:
             # Every model of a study has the shape of its base.
             training = next((step.options for step in self.folder.steps.values() if step.name == "base"), None)
             config = training if training is not None else ROBERTA_BASE
-        names = {"hidden_size": ("hidden_size", "dim"), "num_hidden_layers": ("num_hidden_layers", "n_layers")}
-        sizes = {key: next((config[one] for one in either if one in config), None) for key, either in names.items()}
-        return {**ROBERTA_BASE, **{key: value for key, value in sizes.items() if value}, **{
-            key: config[key] for key in ("vocab_size",) if key in config
-        }}  # fmt: skip
+        # DistilBERT has names of its own.
+        names = {"hidden_size": "dim", "num_hidden_layers": "n_layers", "vocab_size": "vocab_size"}
+        return {name: config.get(name, config.get(other, ROBERTA_BASE[name])) for name, other in names.items()}
 
     def _forward(self, checkpoint: str | None, masked: bool = False) -> float:
         """Return the operations of one token, with the share of tokens whose words are predicted where asked."""
@@ -149,7 +148,7 @@ class TimeTable:
         length = min(tokens / documents, options.get("window_length") or 512)
         models = [entry.partition("=")[2] for entry in options["models"]]
         methods = options.get("methods", ["logistic_regression"])
-        trained = [name for name in methods if name in ("fine_tuned", "lora", "dora", "ia3", "ln_tuning")]
+        trained = [name for name in methods if name == "fine_tuned" or name in ADAPTERS]
         cells = options.get("seeds", 5) * len(trained) * max(1, len(options.get("freeze", [0])))
         read = 0.0
         for shots in options.get("shots", [0, 8, 16, 32, 64, 128, 200]):

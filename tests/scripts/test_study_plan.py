@@ -8,7 +8,7 @@ import yaml
 import sweep_spans
 from corpora.errors import InputError
 from study_options import check_options
-from study_plan import manifest, plan, step_digest
+from study_plan import manifest, plan, step_digests
 from study_recipe import read_study
 from study_runner import chosen_steps, with_dependents, with_needs
 
@@ -88,8 +88,7 @@ def test_a_crossed_study_evaluates_models_where_they_were_not_adapted(study, tmp
 
 def test_digests_follow_options_and_needs_but_not_the_place(study, tmp_path):
     def digests(changes, output):
-        steps = steps_of(study(changes), output)
-        return {name: step_digest(step, steps, output) for name, step in steps.items()}
+        return step_digests(plan(study(changes), output), output)
 
     here = digests({}, tmp_path / "here")
     assert here == digests({}, tmp_path / "there")
