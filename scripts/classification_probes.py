@@ -11,6 +11,9 @@ import numpy as np
 from frozen_probe import rotate, scale
 
 PENALTIES = (0.3, 3.0, 30.0, 300.0)
+# Of an embedding beside TF-IDF. Both have length 1, but TF-IDF's is spread over thousands of words: at the same weight
+# the embedding outvotes them, which is right for a topic and wrong for a kind of document.
+WEIGHTS = (0.1, 0.3, 1.0)
 NEIGHBOURS = (1, 3, 5, 10, 20)
 FOLDS, FOLDS_OF_MANY, MANY = 5, 3, 1000
 
@@ -22,10 +25,12 @@ class Features:
     Args:
         train: `(documents, features)`.
         test: `(test documents, features)`.
+        beside: Further features of the same documents; the probe chooses their weight.
     """
 
     train: Any
     test: Any
+    beside: Features | None = None
 
 
 def bag_of_words(train: Sequence[str], test: Sequence[str]) -> Features:
@@ -42,13 +47,8 @@ def embedding_features(train: np.ndarray, test: np.ndarray) -> Features:
 
 
 def side_by_side(words: Features, embeddings: Features) -> Features:
-    """Return TF-IDF and embedding in one row, in a basis of as many dimensions as there are training documents."""
-    from scipy.sparse import csr_matrix, hstack
-
-    parts = [
-        hstack([a, csr_matrix(b)]).tocsr() for a, b in ((words.train, embeddings.train), (words.test, embeddings.test))
-    ]
-    return Features(*rotate(*parts))
+    """Return TF-IDF in a basis of as many dimensions as there are training documents, with the embeddings beside it."""
+    return Features(*rotate(words.train, words.test), beside=embeddings)
 
 
 def fit_probe(
@@ -56,8 +56,8 @@ def fit_probe(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Fit a probe on some training documents and return its probabilities for the test documents.
 
-    Settings (the penalty, the number of neighbours) are chosen by cross-validation within those training documents,
-    by macro-F1.
+    Settings (the penalty, the number of neighbours, the weight of an embedding beside TF-IDF) are chosen by
+    cross-validation within those training documents, by macro-F1.
 
     Args:
         method: `majority`, `tfidf`, `logistic_regression`, `hybrid` (all logistic regression) or `knn`.
@@ -81,29 +81,64 @@ def fit_probe(
     x, test = features.train[rows], features.test
     if method != "knn":  # a few documents need but as many dimensions
         x, test = rotate(x, test)
-    model, settings = _chosen(method, x, targets, int(counts.min()), seed)
+    model, grid, default = _nearest_neighbours(len(rows)) if method == "knn" else _regression()
+    if features.beside is not None:
+        model, grid, default = _with_weight(model, grid, default, x.shape[1])
+        x, test = np.hstack([x, features.beside.train[rows]]), np.hstack([test, features.beside.test])
+    model, settings = _chosen(model, grid, default, x, targets, int(counts.min()), seed)
     found[:, model.classes_] = model.predict_proba(test)
     return found, settings
 
 
-def _chosen(method: str, x: Any, y: np.ndarray, smallest: int, seed: int) -> tuple[Any, dict[str, Any]]:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+Search = tuple[Any, dict[str, list[Any]], dict[str, Any]]  # a model, the settings to try, and those where none can be
+
+
+def _nearest_neighbours(documents: int) -> Search:
     from sklearn.neighbors import KNeighborsClassifier
 
-    if method == "knn":
-        grid: dict[str, list[Any]] = {"n_neighbors": [count for count in NEIGHBOURS if count <= max(1, len(y) // 2)]}
-        model: Any = KNeighborsClassifier(metric="cosine", weights="distance")
-        default: dict[str, Any] = {"n_neighbors": 1}
-    else:
-        grid, default = {"C": list(PENALTIES)}, {"C": 10.0}
-        model = LogisticRegression(class_weight="balanced", max_iter=2000)
+    few = [count for count in NEIGHBOURS if count <= max(1, documents // 2)]
+    return KNeighborsClassifier(metric="cosine", weights="distance"), {"n_neighbors": few}, {"n_neighbors": 1}
+
+
+def _regression() -> Search:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(class_weight="balanced", max_iter=2000), {"C": list(PENALTIES)}, {"C": 10.0}
+
+
+def _with_weight(model: Any, grid: dict[str, list[Any]], default: dict[str, Any], start: int) -> Search:
+    """Let the columns from `start` on have a weight, which is one more setting."""
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    steps = Pipeline([("weigh", FunctionTransformer(_weigh)), ("model", model)])
+    of_model = {f"model__{name}": values for name, values in grid.items()}
+    weights = [{"start": start, "weight": weight} for weight in WEIGHTS]
+    fixed = {f"model__{name}": value for name, value in default.items()}
+    return steps, of_model | {"weigh__kw_args": weights}, fixed | {"weigh__kw_args": weights[-1]}
+
+
+def _weigh(x: np.ndarray, start: int, weight: float) -> np.ndarray:
+    return np.hstack([x[:, :start], weight * x[:, start:]])
+
+
+def _chosen(
+    model: Any, grid: dict[str, list[Any]], default: dict[str, Any], x: Any, y: np.ndarray, smallest: int, seed: int
+) -> tuple[Any, dict[str, Any]]:
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+
     folds = min(FOLDS if len(y) < MANY else FOLDS_OF_MANY, smallest)
     if folds < 2:  # a class of one document cannot be in two folds
-        return model.set_params(**default).fit(x, y), default
+        return model.set_params(**default).fit(x, y), _named(default)
     search = GridSearchCV(model, grid, scoring="f1_macro", cv=StratifiedKFold(folds, shuffle=True, random_state=seed))
     search.fit(x, y)
-    return search.best_estimator_, {name: _plain(value) for name, value in search.best_params_.items()}
+    return search.best_estimator_, _named(search.best_params_)
+
+
+def _named(settings: dict[str, Any]) -> dict[str, Any]:
+    found = {name.removeprefix("model__"): _plain(value) for name, value in settings.items()}
+    weigh = found.pop("weigh__kw_args", None)
+    return found if weigh is None else found | {"embedding_weight": weigh["weight"]}
 
 
 def _plain(value: Any) -> Any:
