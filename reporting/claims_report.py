@@ -12,12 +12,12 @@ from corpora.errors import InputError
 from reporting.claims import ClaimResult, Roles, join_claims
 from reporting.claims_tables import claims_table, findings_table
 from reporting.classification_results import ClassificationResults, join_results, load_results
+from reporting.printed_table import LATEX_HEAD, PrintedTable
 from reporting.report_folder import write_report_files
 from reporting.space_results import SpaceResults, load_space_results
 from reporting.study_claims import judge_claims
 from reporting.study_gains import make_evaluation
 from reporting.study_parts import judge_study, load_study_parts
-from reporting.study_report import LATEX_HEAD
 from reporting.study_results import MANIFEST, ROLES, StudyResults, load_study
 from reporting.tagging_claims import judge_tagging_claims
 from reporting.tagging_results import TaggingResults, join_tagging_results, load_tagging_results
@@ -137,7 +137,7 @@ def write_claims(claims: Sequence[ClaimResult], folder: Path) -> list[Path]:
     return write_report_files(folder, write, ())
 
 
-def _tables(claims: Sequence[ClaimResult]) -> list[Any]:
+def _tables(claims: Sequence[ClaimResult]) -> list[PrintedTable]:
     found = [claims_table(claims, "Claims of the three studies"), findings_table(claims)]
     return found if len(found[1].lines) > 1 else found[:1]
 

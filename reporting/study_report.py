@@ -14,7 +14,7 @@ from reporting.claims import STUDIES, ClaimResult
 from reporting.claims_tables import claims_table, findings_table
 from reporting.durations import minutes
 from reporting.figure_style import save_figure
-from reporting.printed_table import PrintedTable, bold_parts
+from reporting.printed_table import LATEX_HEAD, PrintedTable, bold_parts
 from reporting.report_folder import write_report_files
 from reporting.space_results import SpaceResults
 from reporting.study_gains import Evaluation, gains_over_base
@@ -32,7 +32,6 @@ from reporting.study_tables import (
 
 PAGE, MARKDOWN, LATEX, VALUES = "report.html", "tables.md", "tables.tex", "report.json"
 TEMPLATES = Path(__file__).parent / "templates"
-LATEX_HEAD = "% Needs \\usepackage{booktabs} and \\usepackage{amssymb}.\n\n"
 SCHEMA_VERSION = 1
 CLAIMS_OF = {1: "What holds of the main study", 2: "What holds of the study on entities"}
 
