@@ -22,7 +22,7 @@ from reporting.study_results import MANIFEST, ROLES, StudyResults, load_study
 from reporting.tagging_claims import judge_tagging_claims
 from reporting.tagging_results import TaggingResults, join_tagging_results, load_tagging_results
 from reporting.transfer_claims import judge_transfer_claims
-from reporting.transfer_results import TransferResults, load_transfer_results
+from reporting.transfer_results import TransferResults, join_transfer_results, load_transfer_results
 
 MARKDOWN, LATEX, VALUES = "claims.md", "claims.tex", "claims.json"
 SCHEMA_VERSION = 1
@@ -52,7 +52,8 @@ class Evidence:
 def load_evidence(folders: Sequence[tuple[str | None, Path]]) -> Evidence:
     """Read folders of any of the kinds.
 
-    Classifications of one label that bear the same name are compared with each other, as are taggers of one corpus.
+    Classifications of one label that bear the same name are compared with each other, and so are transfers to one
+    target, and taggers of one corpus.
 
     Args:
         folders: Each with a name for its data; by default that of the folder, of taggers that of their corpus.
@@ -62,7 +63,7 @@ def load_evidence(folders: Sequence[tuple[str | None, Path]]) -> Evidence:
             differ in their test documents.
     """
     evidence, seen = Evidence(), set()
-    classifications, taggings = [], []
+    classifications, taggings, transfers = [], [], []
     for given, folder in folders:
         if folder.resolve() in seen:
             raise InputError("is given twice", file=folder)
@@ -78,11 +79,13 @@ def load_evidence(folders: Sequence[tuple[str | None, Path]]) -> Evidence:
             results = load_tagging_results(folder)
             taggings.append(replace(results, corpus=given or results.corpus))
         else:
-            evidence.transfers.append((name, load_transfer_results(folder)))
+            transfers.append((name, load_transfer_results(folder)))
     for (name, _), group in _grouped(classifications, lambda one: (one[0], one[1].label_column)).items():
         evidence.classifications.append((name, join_results([results for _, results in group])))
     for group in _grouped(taggings, lambda one: (one.corpus, one.split)).values():
         evidence.taggings.append(join_tagging_results(group))
+    for (name, _), group in _grouped(transfers, lambda one: (one[0], one[1].target)).items():
+        evidence.transfers.append((name, join_transfer_results([results for _, results in group])))
     return evidence
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from reporting.claims import ClaimResult
+from reporting.claims import FAILS, HOLDS, ClaimResult
 from reporting.printed_table import PrintedTable
 from reporting.tables import MISSING, difference_text
 
@@ -20,11 +20,11 @@ def claims_table(claims: Sequence[ClaimResult], caption: str, name: str = "claim
     lines = [["No.", "Claim", "Stated by", "Verdict", "For / against / undecided", "Differences"]]
     for number, claim in _numbered(claims).items():
         counts = " / ".join(map(str, claim.counts)) if claim.findings else MISSING
-        lines.append([number, claim.claim, claim.source, f"**{claim.verdict}**", counts, _range(claim)])
+        lines.append([number, claim.claim, claim.source, f"**{_verdict(claim)}**", counts, _range(claim)])
     note = (
         "Holds: at least one 95 % interval lies on the claimed side of zero and none on the other; does not hold: the "
-        "other way round; depends: some on each; not shown: all hold zero. Differences: least and greatest, positive "
-        "on the claimed side."
+        "other way round; depends: some on each; not shown: all hold zero. One interval among many may miss zero by "
+        "chance. Differences: least and greatest, positive on the claimed side."
     )
     return PrintedTable(name, caption, lines, note)
 
@@ -48,6 +48,13 @@ def _numbered(claims: Sequence[ClaimResult]) -> Mapping[str, ClaimResult]:
         within = sum(known.study == claim.study for known in numbered.values())
         numbered[f"{claim.study}.{within + 1}"] = claim
     return numbered
+
+
+def _verdict(claim: ClaimResult) -> str:
+    """Return the verdict, with the share of comparisons that speak where the others are undecided."""
+    speaking, total = max(claim.counts[:2]), len(claim.findings)
+    some = claim.verdict in (HOLDS, FAILS) and speaking < total
+    return f"{claim.verdict} in {speaking} of {total}" if some else claim.verdict
 
 
 def _range(claim: ClaimResult) -> str:

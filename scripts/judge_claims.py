@@ -24,8 +24,8 @@ class ClaimOptions:
         metadata={
             "positional": True,
             "help": "Output folders, which begin the command line; NAME=FOLDER names the data in the tables. Folders "
-            "of classify.py of one name and label are compared with each other, as are systems of tag.py on one "
-            "corpus.",
+            "of one name are compared with each other: those of classify.py on one label, of concept_transfer.py on "
+            "one target; systems of tag.py are by their corpus.",
         }
     )
     roles: list[str] = field(

@@ -55,7 +55,7 @@ def test_tables_number_claims_within_their_study(tmp_path):
     assert text == claims_markdown(claims)
     lines = text.splitlines()
     assert "| 1.1 | A beats B. | Taylor et al. 2024 | **holds** | 1 / 0 / 0 | +0.200 [+0.100, +0.300] |" in lines
-    assert "| 1.2 | E. | Taylor et al. 2024 | **holds** | 1 / 0 / 1 | -0.100 to +0.200 |" in lines
+    assert "| 1.2 | E. | Taylor et al. 2024 | **holds in 1 of 2** | 1 / 0 / 1 | -0.100 to +0.200 |" in lines
     assert "| 2.1 | C\\|D | this project | **not tested** | - | - |" in lines
     assert "| 1.2 | wards | a v. b | macro-F1 | -0.100 [-0.300, +0.100] | undecided |" in lines
     values = json.loads((tmp_path / "made/out/claims.json").read_text())
