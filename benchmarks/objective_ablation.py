@@ -223,6 +223,8 @@ def check_settings(options: argparse.Namespace, parser: argparse.ArgumentParser)
         changed = [name for name in settings if settings[name] != earlier.get(name)]
         if changed:
             parser.error(f"{options.output_dir} holds an ablation with other settings ({', '.join(changed)})")
+    elif options.table:
+        parser.error(f"{options.output_dir} holds no ablation")
     else:
         options.output_dir.mkdir(parents=True, exist_ok=True)
         _write(file, json.dumps(settings, indent=2))
@@ -278,8 +280,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 score(name, seed, corpus, options.output_dir / "runs" / name / str(seed), options)
     found = [ablation_table(options.output_dir, label, options.samples) for label in options.label_columns]
     text = "\n".join(table.markdown() for table in found if table is not None)
-    print(text)
-    _write(options.output_dir / "table.md", text)
+    print(text or "no arm is finished yet")
+    if text:
+        _write(options.output_dir / "table.md", text)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,11 @@ def script(name: str, *words: object, log: Path | None = None, **options: Any) -
     line = command_words(*words, **options)
     print("$", " ".join([f"{name}.py", *line]), flush=True)
     command = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *line]
-    stream = log.open("a") if log is not None else None
-    try:
+    with log.open("a") if log is not None else nullcontext() as stream:
         process = subprocess.Popen(
-            command, env={**os.environ, "HF_HUB_OFFLINE": "1"}, stdout=stream, stderr=subprocess.STDOUT
+            command, env={**os.environ, "HF_HUB_OFFLINE": "1"}, stdout=stream, stderr=stream and subprocess.STDOUT
         )
         _, status, usage = os.wait4(process.pid, 0)  # of this one child; getrusage knows the largest of all
-    finally:
-        if stream is not None:
-            stream.close()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         place = f"; see {log}" if log is not None else ""
