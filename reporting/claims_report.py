@@ -48,6 +48,14 @@ class Evidence:
     taggings: list[TaggingResults] = field(default_factory=list)
     transfers: list[tuple[str, TransferResults]] = field(default_factory=list)
 
+    def models(self) -> set[str]:
+        """Return the names of models, taggers and concept vectors beside the studies."""
+        found = {cell.system.model for _, results in self.classifications for cell in results.cells}
+        found |= {model.name for _, results in self.spaces for model in results.models}
+        found |= {cell.system for results in self.taggings for cell in results.cells}
+        found |= {cell.system.embedding for _, results in self.transfers for cell in results.cells}
+        return found - {None}
+
 
 def load_evidence(folders: Sequence[tuple[str | None, Path]]) -> Evidence:
     """Read folders of any of the kinds.
@@ -99,11 +107,16 @@ def judge_evidence(evidence: Evidence, roles: Mapping[str, str], seed: int = 0) 
         seed: Of all draws.
 
     Raises:
-        InputError: A role is unknown, or a result is damaged.
+        InputError: A role or a model is unknown, or a result is damaged.
     """
     unknown = sorted(set(roles.values()) - set(KNOWN_ROLES))
     if unknown:
         raise InputError(f"there is no role '{unknown[0]}'", remedy=f"choose from {', '.join(KNOWN_ROLES)}")
+    names = evidence.models()
+    strange = sorted(set(roles) - names)
+    if strange:
+        listed = ", ".join(sorted(names)) or "none; studies know the roles of theirs"
+        raise InputError(f"no model is called '{strange[0]}'", remedy=f"the models are: {listed}")
     meant = Roles({**{role: role for role in KNOWN_ROLES}, **roles})
     evaluations = [
         make_evaluation(name, results.label_column, "", results, seed) for name, results in evidence.classifications

@@ -48,7 +48,7 @@ class ClaimOptions:
 def main(argv: list[str] | None = None) -> None:
     """Judge as the command line says."""
     (options,) = RecipeParser([ClaimOptions], description=__doc__).parse(argv)
-    roles = named_paths(options.roles, "--roles")
+    roles = named_paths(options.roles, "--roles", "MODEL=ROLE")
     output = None if options.output is None else Path(options.output)
     if output is not None and output.exists() and not output.is_dir():
         raise InputError("the output is a file", file=output, remedy="give a folder")

@@ -116,3 +116,5 @@ def test_a_folder_twice_and_an_unknown_role(write_results):
         load_evidence([(None, folder), ("again", folder / "cells" / "..")])
     with pytest.raises(InputError, match="there is no role 'best'; choose from base, mlm, declutr, mlm_declutr"):
         judge_evidence(load_evidence([(None, folder)]), {"mine": "best"})
+    with pytest.raises(InputError, match="no model is called 'mien'; the models are: majority, mine, mlm, tfidf"):
+        judge_evidence(load_evidence([(None, folder)]), {"mien": "declutr"})
