@@ -27,19 +27,21 @@ class PrintedTable:
     Args:
         name: Of its files.
         caption: One line.
-        lines: Cells as plain text, the head first; the first column holds names, bold is `**...**`.
+        lines: Cells as plain text, the head first; bold is `**...**`.
         note: How to read it; may be empty.
+        words: How many of the first columns hold words; they are set to the left.
     """
 
     name: str
     caption: str
     lines: Sequence[Sequence[str]]
     note: str = ""
+    words: int = 1
 
     def markdown(self) -> str:
         """Return the table under its caption."""
         lines = [[_escape(cell) for cell in line] for line in self.lines]
-        return "\n\n".join(filter(None, [f"**{self.caption}**", markdown_table(lines), self.note])) + "\n"
+        return "\n\n".join(filter(None, [f"**{self.caption}**", markdown_table(lines, self.words), self.note])) + "\n"
 
     def latex(self) -> str:
         r"""Return a `table` environment; needs the packages booktabs and amssymb."""
@@ -50,7 +52,8 @@ class PrintedTable:
         frame = DataFrame([list(line) for line in body], columns=range(len(head)), dtype=object)
         style = frame.style.hide(axis="index").format(escape="latex")
         style = style.format_index(lambda column: head[column], axis="columns", escape="latex")
-        text = style.to_latex(hrules=True, column_format="l" + "r" * (len(head) - 1), position="htbp")
+        columns = "l" * self.words + "r" * (len(head) - self.words)
+        text = style.to_latex(hrules=True, column_format=columns, position="htbp")
         for sign, command in _LATEX.items():
             text = text.replace(sign, command)
         text = _BOLD.sub(r"\\textbf{\1}", text)

@@ -116,9 +116,9 @@ def classes_table(row: Row, results: ClassificationResults) -> str:
     return markdown_table(lines)
 
 
-def markdown_table(lines: Sequence[Sequence[str]]) -> str:
-    """Join a head and its lines; the first column to the left, numbers to the right."""
-    rule = ["---", *("---:" for _ in lines[0][1:])]
+def markdown_table(lines: Sequence[Sequence[str]], words: int = 1) -> str:
+    """Join a head and its lines; the first columns, which hold words, to the left, numbers to the right."""
+    rule = ["---" if number < words else "---:" for number in range(len(lines[0]))]
     return "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], rule, *lines[1:]))
 
 
