@@ -24,6 +24,7 @@ from modeling.masked_positions import inner_model
 from trainers.base import AdaptationTrainer, LossTerm
 from trainers.category_evaluation import CategoryEvaluation
 from trainers.category_loss import category_cross_entropy, category_weights, has_category, supervised_contrastive
+from trainers.fully_sharded import whole
 from trainers.gathering import gather_rows
 from trainers.metadata_arguments import MetadataArguments
 
@@ -239,15 +240,24 @@ class MetadataTrainer(AdaptationTrainer):
 
     @contextmanager
     def _heads_aside(self) -> Iterator[None]:
-        """Take the heads out of the model, so that what is saved or loaded meanwhile is the model alone."""
+        """Take the heads out of the model, so that what is saved or loaded meanwhile is the model alone.
+
+        Under FSDP a copy with all of their weights stands in `category_heads` meanwhile; every process has to take
+        part.
+        """
         heads = self.model._modules.pop("category_heads", None)
+        if heads is not None and self.is_fsdp_enabled:
+            self.category_heads = heads.copy_with(whole(heads.state_dict()))
         try:
             yield
         finally:
             if heads is not None:
+                self.category_heads = heads
                 self.model.add_module("category_heads", heads)
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        if state_dict is not None:  # FSDP has gathered it
+            state_dict = {name: one for name, one in state_dict.items() if not name.startswith("category_heads.")}
         with self._heads_aside():
             super()._save(output_dir, state_dict)
 
@@ -262,12 +272,18 @@ class MetadataTrainer(AdaptationTrainer):
             self.category_heads.save(folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        if self.is_fsdp_enabled:  # in whose own file the heads are
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
         with self._heads_aside():
             super()._load_from_checkpoint(resume_from_checkpoint, model)
         if self.category_heads is not None:
             self.category_heads.load_weights(resume_from_checkpoint)
 
     def _load_best_model(self) -> None:
+        if self.is_fsdp_enabled:
+            super()._load_best_model()
+            return
         with self._heads_aside():
             super()._load_best_model()
         if self.category_heads is not None:
