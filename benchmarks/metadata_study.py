@@ -13,15 +13,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from project_scripts import script
 
-ROOT = Path(__file__).resolve().parents[1]
 SHUFFLED = "shuffled"
 CATEGORY = {"objective": "note_category", "category_view": "clean", "category_weight": 1.0, "learning_rate": 5e-5}
 DECLUTR = {"objective": "declutr", "learning_rate": 2e-5, "num_anchors": 1, "num_positives": 1, "min_span_length": 16}
@@ -57,15 +54,6 @@ def shuffled_corpus(corpus: Path, column: str, folder: Path, seed: int = 0) -> P
         splits.save_to_disk(str(target))
         (target / "preparation.json").write_text((corpus / "preparation.json").read_text())
     return target
-
-
-def script(name: str, *words: object, **options: Any) -> None:
-    """Run a script of the project with this interpreter."""
-    command = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *map(str, words)]
-    for key, value in options.items():
-        command += [f"--{key}", *map(str, value if isinstance(value, list) else [value])]
-    print("$", " ".join([f"{name}.py", *command[2:]]), flush=True)
-    subprocess.run(command, check=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
 
 
 def silhouettes(corpus: Path, columns: list[str], embeddings: dict[str, Path]) -> dict[str, dict[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import json
@@ -101,9 +102,10 @@ class TextLines:
             try:
                 yield line.decode("utf-8-sig" if first else "utf-8")
             except UnicodeDecodeError as error:
+                found = "UTF-16" if first and line[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "WINDOWS-1252"
                 self.fault = (
                     f"invalid UTF-8 at byte {error.start + 1} of the line",
-                    "convert the file, for example with: iconv -f WINDOWS-1252 -t UTF-8",
+                    f"convert the file, for example with: iconv -f {found} -t UTF-8",
                 )
                 return
             first = False

@@ -63,7 +63,7 @@ def audit(options: AuditOptions, attacks: AttackOptions) -> dict[str, Any]:
         raise InputError(
             "the reference has no masked language modelling head",
             file=options.reference,
-            remedy="give the checkpoint that the model was adapted from",
+            remedy="give --attacks embeddings, which needs none, or a reference that has one",
         )
     return attack_and_judge(
         options.model, options.reference, scorer, members, others, canaries, attacks, wanted, quiet=options.quiet

@@ -13,11 +13,11 @@ CATEGORY_POLICIES = ("negative", "ignore", "positive")
 
 @dataclass(frozen=True)
 class PairRelations:
-    """How the 2N vectors of a batch stand to each other.
+    """How the 2N vectors of a batch stand to each other and, if there are any, to M vectors from a memory.
 
     Args:
-        positive: `(2N, 2N)` boolean: the column is a positive of the row.
-        excluded: `(2N, 2N)` boolean: the column is left out of the row's denominator (always the row itself).
+        positive: `(2N, 2N + M)` boolean: the column is a positive of the row.
+        excluded: `(2N, 2N + M)` boolean: the column is left out of the row's denominator (always the row itself).
     """
 
     positive: torch.Tensor
@@ -88,7 +88,12 @@ def pair_relations(
 
 
 def nt_xent(
-    vectors: torch.Tensor, relations: PairRelations, temperature: float, *, decoupled: bool = False
+    vectors: torch.Tensor,
+    relations: PairRelations,
+    temperature: float,
+    *,
+    decoupled: bool = False,
+    memory: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the loss of each vector and whether its nearest neighbour in the batch is a positive.
 
@@ -102,9 +107,10 @@ def nt_xent(
 
     Args:
         vectors: `(2N, hidden)`, of any length.
-        relations: From `pair_relations`.
+        relations: From `pair_relations`; with a memory, from `CrossBatchMemory.widened`.
         temperature: Divides the cosine similarities.
         decoupled: Leave the positives out of the denominators.
+        memory: `(M, hidden)` further vectors of the denominators, which get no gradient and have no loss.
 
     Returns:
         `(2N,)` losses in float32 (float64 for float64 vectors) and `(2N,)` booleans.
@@ -114,7 +120,8 @@ def nt_xent(
         unit = F.normalize(precise, dim=1)
         # A row with nothing left would give a gradient that is not a number; it has no positive, so its loss is 0.
         excluded = relations.excluded & ~relations.excluded.all(1, keepdim=True)
-        similarity = (unit @ unit.T / temperature).masked_fill(excluded, -torch.inf)
+        others = unit if memory is None else torch.cat((unit, F.normalize(memory.detach().to(unit.dtype), dim=1)))
+        similarity = (unit @ others.T / temperature).masked_fill(excluded, -torch.inf)
         positive = relations.positive
         if decoupled:
             negatives = similarity.masked_fill(positive, -torch.inf)
@@ -127,7 +134,8 @@ def nt_xent(
         # Excluded entries are -inf; replaced before the sum, because -inf times zero is not a number.
         log_share = (similarity - log_denominator).masked_fill(~positive, 0.0)
         losses = -log_share.sum(1) / positive.sum(1).clamp(min=1)
-    hits = relations.positive.gather(1, similarity.argmax(1, keepdim=True)).squeeze(1)
+    nearest = similarity[:, : len(vectors)].argmax(1, keepdim=True)
+    hits = relations.positive.gather(1, nearest).squeeze(1)
     return losses, hits
 
 

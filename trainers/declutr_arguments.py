@@ -62,6 +62,19 @@ class DeclutrArguments(MetadataArguments):
             "tokens, twice, so that activations do not grow with the batch. Not given: once, all with their graph."
         },
     )
+    cross_batch_memory: int = field(
+        default=0,
+        metadata={
+            "help": "Keep so many embeddings (anchors, mean positives) of earlier batches as negatives; 0: none."
+        },
+    )
+    cross_batch_memory_start: float = field(
+        default=0.1,
+        metadata={
+            "help": "Step from which the memory is filled and read, for embeddings drift most at first; below 1 a "
+            "share of the run."
+        },
+    )
     one_category_batches: bool = field(
         default=False,
         metadata={"help": "Harder negatives: the documents of a batch are of one category, of the first column."},
@@ -92,6 +105,10 @@ class DeclutrArguments(MetadataArguments):
                 "contrastive_mini_batch_tokens takes several backward passes a step, each of which DeepSpeed would end "
                 "with an optimizer step; use FSDP or DistributedDataParallel"
             )
+        if min(self.cross_batch_memory, self.cross_batch_memory_start) < 0:
+            raise ValueError("cross_batch_memory and cross_batch_memory_start must not be negative")
+        if self.cross_batch_memory and not self.contrastive_weight:
+            raise ValueError("cross_batch_memory is for a contrastive loss, which contrastive_weight 0 leaves out")
         if min(self.contrastive_weight, self.mlm_weight) < 0 or not (self.contrastive_weight or self.mlm_weight):
             raise ValueError("contrastive_weight and mlm_weight must not be negative, nor both zero")
 

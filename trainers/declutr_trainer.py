@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
+from transformers.trainer_utils import TrainOutput
 
 from collators.declutr import DeclutrCollator
 from collators.masking import IGNORE_INDEX
@@ -25,6 +26,7 @@ from modeling.window import model_window
 from trainers.base import LossTerm
 from trainers.cached_gradients import cached_loss
 from trainers.contrastive_loss import alignment_uniformity, nt_xent, pair_relations
+from trainers.cross_batch_memory import CrossBatchMemory, vector_keys
 from trainers.declutr_arguments import DeclutrArguments
 from trainers.gathering import agreed_count, gather_rows
 from trainers.metadata_trainer import MetadataTrainer, metadata_columns
@@ -44,7 +46,8 @@ class DeclutrTrainer(MetadataTrainer):
     know how (`modeling.unpadded`), sorted by length, so that little is padding.
     The positives' embeddings of an anchor are averaged before the cosine. Embeddings of all processes stand in one
     contrastive batch, with the gradient of the whole. With `contrastive_mini_batch_tokens` the batch may hold hundreds
-    of documents: gradients are cached (`trainers.cached_gradients`).
+    of documents: gradients are cached (`trainers.cached_gradients`). With `cross_batch_memory` embeddings of earlier
+    batches are further negatives (`trainers.cross_batch_memory`); evaluations neither read nor fill it.
 
     Example:
         ```python
@@ -95,6 +98,7 @@ class DeclutrTrainer(MetadataTrainer):
             model, args, processing_class, columns, data_collator=data_collator, train_dataset=train_dataset, **kwargs
         )
         self.chunk_tokens = CHUNK_TOKENS if self.args.device.type == "cpu" else GPU_CHUNK_TOKENS
+        self.memory = CrossBatchMemory(args.cross_batch_memory) if args.cross_batch_memory else None
         if not args.mlm_weight:
             self.freeze_masked_lm_head()
 
@@ -137,7 +141,13 @@ class DeclutrTrainer(MetadataTrainer):
             *keys, span_keys, self.args.same_document, self.args.same_patient, category_keys, self.args.same_category
         )
         vectors = torch.cat((anchors, positives))
-        losses, hits = nt_xent(vectors, relations, self.temperature(), decoupled=self.args.decoupled)
+        memory, remembered = self.memory_in_use(), None
+        if memory is not None:
+            own_keys = vector_keys(*keys, span_keys, category_keys)
+            relations = memory.widened(relations, own_keys, self.args.same_patient, self.args.same_category)
+            remembered = memory.vectors
+            memory.add(vectors, own_keys)
+        losses, hits = nt_xent(vectors, relations, self.temperature(), decoupled=self.args.decoupled, memory=remembered)
 
         alignment, uniformity = alignment_uniformity(anchors, positives)
         self.record("contrastive_accuracy", hits[: len(anchors)].sum(), len(anchors))
@@ -155,6 +165,12 @@ class DeclutrTrainer(MetadataTrainer):
         if last is None or not self.model.training:
             return first
         return first + (last - first) * min(1.0, self.state.global_step / max(1, self.state.max_steps - 1))
+
+    def memory_in_use(self) -> CrossBatchMemory | None:
+        """Return the memory that this batch reads and fills; None before its first step, and in evaluations."""
+        start = self.args.cross_batch_memory_start
+        first = start if start >= 1 else int(start * self.state.max_steps)
+        return self.memory if self.model.training and self.state.global_step >= first else None
 
     def _mini_batches(self, inputs: Mapping[str, torch.Tensor]) -> list[MiniBatch]:
         budget = self.args.contrastive_mini_batch_tokens or self.chunk_tokens
@@ -224,6 +240,25 @@ class DeclutrTrainer(MetadataTrainer):
             lambda: self.unsynchronized(model),
         )
         return (loss, {"loss": loss}) if return_outputs else loss
+
+    # ---- the memory in a checkpoint ----
+
+    def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
+        """Train, with an empty memory or that of the checkpoint to resume from."""
+        if self.memory is not None:
+            self.memory.clear()
+        return super().train(*args, **kwargs)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        super()._save_optimizer_and_scheduler(output_dir)
+        # Before `trainer_state.json`, which tells a complete checkpoint. All processes hold the same vectors.
+        if self.memory is not None and self.args.should_save:
+            self.memory.save(output_dir)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if self.memory is not None and checkpoint is not None:
+            self.memory.load(checkpoint, self.args.device)
 
     def term_weights(self) -> dict[str, float]:
         """Return the weights of all terms."""

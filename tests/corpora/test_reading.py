@@ -179,6 +179,13 @@ def test_each_fault_names_file_row_and_column(tmp_path, name):
     assert (error.row, error.column) == (row, column)
 
 
+def test_an_export_in_utf_16_is_named_in_the_remedy(tmp_path):
+    path = tmp_path / "notes.csv"
+    for encoding, named in (("utf-16", "UTF-16"), ("cp1252", "WINDOWS-1252")):
+        path.write_bytes("id;Befünde\n".encode(encoding))
+        assert f"iconv -f {named} -t UTF-8" in str(fault(path))
+
+
 def test_a_compressed_file_cut_short_is_refused(tmp_path):
     path = tmp_path / "notes.jsonl.gz"
     lines = "".join(

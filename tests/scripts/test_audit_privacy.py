@@ -264,7 +264,7 @@ def test_faults_are_told(case, make_encoder, tmp_path, monkeypatch):
         ({"nonmembers": [str(empty)]}, "empty.jsonl"),
         ({"nonmembers_split": ["dev"]}, "no split 'dev'"),
         ({"model": str(make_encoder("bert")), "attacks": ["membership"]}, "no masked language modelling head"),
-        ({"reference": roberta}, "no masked language modelling head"),
+        ({"reference": roberta}, "no masked language modelling head; give --attacks embeddings"),
         ({"reference": str(tmp_path / "another")}, "another tokenizer"),
         ({"model": str(tmp_path / "nowhere")}, "nowhere"),
         ({"canaries": str(empty)}, "not a file of canaries"),

@@ -47,6 +47,8 @@ for objective, accumulation in json.loads(sys.argv[3]):
         policies = dict(same_document="ignore", same_patient="positive") if objective == "policies" else {}
         if objective in ("cached", "cached_dropout"):
             policies = dict(contrastive_mini_batch_tokens=60)
+        if objective == "memory":
+            policies = dict(cross_batch_memory=20, cross_batch_memory_start=1)
         if objective in ("combined", "cached_combined"):
             policies = dict(category_columns=["note_category"], same_category="ignore", category_loss="supcon")
         if objective == "cached_combined":
@@ -80,7 +82,7 @@ if processes > 1:
 """
 CASES = [("declutr", 1), ("streamed", 1), ("policies", 1), ("mlm", 1), ("mlm", 2)]
 CASES += [("cross_entropy", 1), ("cross_entropy", 2), ("supcon", 1), ("combined", 1)]
-CASES += [("cached", 1), ("cached_combined", 1)]
+CASES += [("cached", 1), ("cached_combined", 1), ("memory", 1)]
 # Each process draws its own dropout, so that two are not one; cached and plain gradients are equal all the same.
 WITH_DROPOUT = [("dropout", 1), ("cached_dropout", 1)]
 

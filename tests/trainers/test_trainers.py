@@ -297,9 +297,9 @@ def test_mixed_precision_and_gradient_checkpointing_train(make_model, notes, tmp
 def test_the_temperature_follows_its_schedule_and_evaluation_keeps_the_first(make_model, notes, tmp_path, monkeypatch):
     seen = []
 
-    def recorded(vectors, relations, temperature, *, decoupled):
+    def recorded(vectors, relations, temperature, *, decoupled, **options):
         seen.append((trainer.model.training, round(temperature, 6), decoupled))
-        return nt_xent(vectors, relations, temperature, decoupled=decoupled)
+        return nt_xent(vectors, relations, temperature, decoupled=decoupled, **options)
 
     monkeypatch.setattr("trainers.declutr_trainer.nt_xent", recorded)
     trainer = declutr(make_model, notes, tmp_path, temperature=0.4, final_temperature=0.1, decoupled=True, mlm_weight=0)
