@@ -51,6 +51,8 @@ def refuse_what_fsdp_cannot(args: TrainingArguments, *, lora: bool = False, log_
             "FSDP is asked for and one process runs, which has nobody to share with",
             remedy="start several with accelerate launch, or leave FSDP out",
         )
+    if args.torch_compile:
+        raise InputError("FSDP and --torch_compile were not tried together", remedy="leave out one of them")
     if lora:
         raise InputError(
             "FSDP and LoRA do not go together: the matrices are merged into whole weights",

@@ -239,15 +239,16 @@ class MetadataTrainer(AdaptationTrainer):
                 parameter.requires_grad_(False)
 
     @contextmanager
-    def _heads_aside(self) -> Iterator[None]:
+    def _heads_aside(self, gathered: Mapping[str, torch.Tensor] | None = None) -> Iterator[None]:
         """Take the heads out of the model, so that what is saved or loaded meanwhile is the model alone.
 
-        Under FSDP a copy with all of their weights stands in `category_heads` meanwhile; every process has to take
-        part.
+        Args:
+            gathered: Their whole weights, where FSDP has shared them out; a copy with these stands in `category_heads`
+                meanwhile.
         """
         heads = self.model._modules.pop("category_heads", None)
-        if heads is not None and self.is_fsdp_enabled:
-            self.category_heads = heads.copy_with(whole(heads.state_dict()))
+        if heads is not None and gathered:
+            self.category_heads = heads.copy_with(gathered)
         try:
             yield
         finally:
@@ -256,14 +257,18 @@ class MetadataTrainer(AdaptationTrainer):
                 self.model.add_module("category_heads", heads)
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        if state_dict is not None:  # FSDP has gathered it
-            state_dict = {name: one for name, one in state_dict.items() if not name.startswith("category_heads.")}
-        with self._heads_aside():
+        gathered = None
+        if state_dict is not None:  # of FSDP; empty but on the main process
+            prefix = "category_heads."
+            gathered = {name[len(prefix) :]: one for name, one in state_dict.items() if name.startswith(prefix)}
+            state_dict = {name: one for name, one in state_dict.items() if not name.startswith(prefix)}
+        with self._heads_aside(gathered):
             super()._save(output_dir, state_dict)
 
     def export(self, folder: str | Path) -> None:
         """Write the adapted model for use, with its category heads in a folder of their own."""
-        with self._heads_aside():
+        sharded = self.is_fsdp_enabled and self.category_heads is not None
+        with self._heads_aside(whole(self.category_heads.state_dict()) if sharded else None):
             super().export(folder)
 
     def _complete_folder(self, folder: Path) -> None:

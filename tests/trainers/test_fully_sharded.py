@@ -9,8 +9,9 @@ import torch
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 from accelerate.utils.launch import prepare_multi_gpu_env
 from safetensors.torch import load_file
-from transformers import AutoModelForMaskedLM
+from transformers import AutoModelForMaskedLM, TrainingArguments
 
+import pretrain
 from corpora.errors import InputError
 from trainers.fully_sharded import check_plugin
 
@@ -51,7 +52,7 @@ def make(case, output, **options):
     family = "modernbert" if case == "padded" else "bert"
     accumulation = 2 if case in ("accumulated", "cached_heads") else 1
     arguments = dict(
-        output_dir=str(output), use_cpu=True, disable_tqdm=True, max_steps=3, logging_steps=1, save_strategy="no",
+        output_dir=str(output), use_cpu=True, disable_tqdm=True, max_steps=2, logging_steps=1, save_strategy="no",
         per_device_train_batch_size=8 // processes // accumulation, gradient_accumulation_steps=accumulation,
         # So large an epsilon that no step is the sign of a gradient's rounding error.
         learning_rate=1.0, adam_epsilon=1.0, weight_decay=0.1, lr_scheduler_type="linear", max_grad_norm=1.0,
@@ -81,6 +82,9 @@ def make(case, output, **options):
     if case == "cached_heads":
         arguments |= dict(contrastive_mini_batch_tokens=60, category_columns=["note_category"])
         arguments |= dict(category_loss="supcon", supcon_projection_size=8)
+        arguments |= dict(cross_batch_memory=20, cross_batch_memory_start=1)
+    # Each layer's second forward pass gathers its weights again.
+    arguments |= dict(gradient_checkpointing=case == "accumulated")
     arguments |= dict(min_span_length=8, max_span_length=24, mlm_weight=0.0 if case == "padded" else 1.0)
     trainer = DeclutrTrainer(
         model, DeclutrArguments(**arguments), processing_class=tokenizer, train_dataset=spans,
@@ -106,7 +110,7 @@ if processes > 1:
     refused("LoRA", make, "lora", folder / "refused")
 for case in cases:
     output = folder / f"{case}-{processes}"
-    saved = dict(save_strategy="steps", save_steps=2) if case == "cached_heads" else {}
+    saved = dict(save_strategy="steps", save_steps=1) if case == "cached_heads" else {}
     trainer = make(case, output / "run", **saved)
     trainer.train()
     scores = trainer.evaluate() if trainer.eval_dataset is not None else {}
@@ -121,8 +125,8 @@ for case in cases:
         logs = [line for line in trainer.state.log_history if "loss" in line]
         (output / "logs.json").write_text(json.dumps({"logs": logs, "scores": scores}))
     if saved and processes > 1:
-        # Interrupted after the second step, and after the last before the export.
-        for name, step in {"resumed": 2, "finished": 3}.items():
+        # Interrupted after the first step, and after the last before the export.
+        for name, step in {"resumed": 1, "finished": 2}.items():
             trainer = make(case, folder / "other", **saved)
             trainer.train(resume_from_checkpoint=str(output / "run" / f"checkpoint-{step}"))
             trainer.export(folder / f"{case}-{name}")
@@ -210,6 +214,31 @@ def test_settings_that_would_break_a_run_are_refused(setting, problem):
     check_plugin(SimpleNamespace(state=SimpleNamespace(fsdp_plugin=SimpleNamespace(**fit))))
     with pytest.raises(InputError, match=problem):
         check_plugin(SimpleNamespace(state=SimpleNamespace(fsdp_plugin=SimpleNamespace(**fit | setting))))
+
+
+def test_what_fsdp_cannot_do_is_refused_before_the_notes_are_read(tmp_path, monkeypatch):
+    (tmp_path / "notes.jsonl").write_text("no JSON")
+    command = [
+        "--objective",
+        "mlm",
+        "--train_file",
+        str(tmp_path / "notes.jsonl"),
+        "--output_dir",
+        str(tmp_path / "run"),
+    ]
+    command += ["--model_name_or_path", "FacebookAI/roberta-base", "--use_cpu"]
+    with monkeypatch.context() as launched:
+        launched.setenv("ACCELERATE_USE_FSDP", "true")
+        with pytest.raises(InputError, match="one process runs"):
+            pretrain.main(command)
+        launched.setattr(TrainingArguments, "world_size", 2)
+        refused = {"--lora_rank 4": "LoRA", "--log_space 8": "log_space", "--torch_compile": "torch_compile"}
+        for options, problem in refused.items():
+            with pytest.raises(InputError, match=problem):
+                pretrain.main([*command, *options.split()])
+    with pytest.raises(InputError, match="JSON"):
+        pretrain.main([*command, "--lora_rank", "4"])
+    assert not (tmp_path / "run").exists()
 
 
 def test_bf16_by_the_recipe_is_as_near_as_bf16_gets(folder):
