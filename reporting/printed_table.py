@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from reporting.tables import ABOVE, BELOW, markdown_table
 
+LATEX_HEAD = "% Needs \\usepackage{booktabs} and \\usepackage{amssymb}.\n\n"
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
 _ESCAPED = re.compile(r"\\([\\`*<|])")
 _CELL_ENDS = re.compile(r"(?<!\\)\|")

@@ -1,71 +1,26 @@
-"""Claims of the main study (Taylor et al. 2024, arXiv 2403.19802) against the results of a study of ours.
+"""Claims of the main study (Taylor et al. 2024, arXiv 2403.19802) against results of ours.
 
-A claim is tested on every task (a label of a corpus) that has the models which it speaks of. It `holds` where the
-interval of the difference excludes zero on the claimed side in at least one task, and on the other side in none; `does
-not hold` the other way round; `depends` where tasks contradict each other; and is `not shown` where every interval
-holds zero.
+A claim is tested on every task (a label of a corpus) that has the models which it speaks of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
+from reporting.claims import ClaimResult, Finding, Roles
 from reporting.classification_results import System
 from reporting.result_rows import Row, shots_of
 from reporting.space_results import SpaceResults
 from reporting.study_gains import Evaluation, Gain, gains
-from reporting.study_results import BASE, StudyModel, StudyResults
+from reporting.study_results import BASE
 from reporting.system_names import BASELINES, method_name
 from reporting.tables import shots_name
 
-HOLDS, FAILS, DEPENDS, NOT_SHOWN, UNTESTED = "holds", "does not hold", "depends", "not shown", "not tested"
 FROZEN = "logistic_regression"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One task's answer to a claim.
-
-    Args:
-        task: Which.
-        what: What was compared.
-        difference: On the claimed side when positive.
-        interval: 95 %.
-    """
-
-    task: str
-    what: str
-    difference: float
-    interval: tuple[float, float]
-
-    @property
-    def sign(self) -> int:
-        """1 where the interval lies above zero, -1 below, else 0."""
-        return (self.interval[0] > 0) - (self.interval[1] < 0)
-
-
-@dataclass(frozen=True)
-class ClaimResult:
-    """A claim with what was found.
-
-    Args:
-        claim: In words.
-        findings: One a task and comparison.
-    """
-
-    claim: str
-    findings: Sequence[Finding]
-
-    @property
-    def verdict(self) -> str:
-        """Whether it holds."""
-        if not self.findings:
-            return UNTESTED
-        signs = {finding.sign for finding in self.findings}
-        if {1, -1} <= signs:
-            return DEPENDS
-        return HOLDS if 1 in signs else FAILS if -1 in signs else NOT_SHOWN
+# Sizes of the training samples that a claim speaks of: the fewest labels a class, all, or the most there are.
+FEWEST, ALL, MOST = "fewest", "all", "most"
 
 
 @dataclass(frozen=True)
@@ -76,76 +31,72 @@ class _Comparison:
         claim: In words.
         ahead, behind: Roles of models.
         methods: Of classification.
-        fewest: Take the fewest labels of an evaluation; else the most.
+        size: `FEWEST`, `ALL` or `MOST`.
     """
 
     claim: str
     ahead: str
     behind: str
     methods: tuple[str, ...]
-    fewest: bool
+    size: str
 
 
 COMPARISONS = (
-    _Comparison("With few labels a frozen DeCLUTR model beats a frozen MLM model.", "declutr", "mlm", (FROZEN,), True),
-    _Comparison("With all labels a frozen DeCLUTR model beats a frozen MLM model.", "declutr", "mlm", (FROZEN,), False),
-    _Comparison("DeCLUTR after MLM beats MLM alone, frozen, few labels.", "mlm_declutr", "mlm", (FROZEN,), True),
-    _Comparison("Fine-tuned, DeCLUTR still beats MLM.", "declutr", "mlm", ("fine_tuned",), False),
-    _Comparison("MLM on the notes improves a frozen model, few labels.", "mlm", BASE, (FROZEN,), True),
-    _Comparison("DeCLUTR on the notes improves a frozen model, few labels.", "declutr", BASE, (FROZEN,), True),
-    _Comparison("The note category adds nothing to MLM for classification.", "mlm", "category", (FROZEN,), False),
+    _Comparison(
+        "With few labels a frozen DeCLUTR model beats a frozen MLM model.", "declutr", "mlm", (FROZEN,), FEWEST
+    ),
+    _Comparison("With all labels a frozen DeCLUTR model beats a frozen MLM model.", "declutr", "mlm", (FROZEN,), ALL),
+    _Comparison("DeCLUTR after MLM beats MLM alone, frozen, few labels.", "mlm_declutr", "mlm", (FROZEN,), FEWEST),
+    _Comparison("Fine-tuned, DeCLUTR still beats MLM.", "declutr", "mlm", ("fine_tuned",), MOST),
+    _Comparison("MLM on the notes improves a frozen model, few labels.", "mlm", BASE, (FROZEN,), FEWEST),
+    _Comparison("DeCLUTR on the notes improves a frozen model, few labels.", "declutr", BASE, (FROZEN,), FEWEST),
+    _Comparison("The note category adds nothing to MLM for classification.", "mlm", "category", (FROZEN,), MOST),
 )
 
 
 def judge_claims(
-    study: StudyResults, evaluations: Sequence[Evaluation], spaces: Sequence[tuple[str, SpaceResults]]
+    roles_of: Callable[[str], Roles], evaluations: Sequence[Evaluation], spaces: Sequence[tuple[str, SpaceResults]]
 ) -> list[ClaimResult]:
     """Test every claim on every task that allows it.
 
     Args:
-        study: The study.
-        evaluations: Its classifications.
-        spaces: Its embedding spaces, each with its corpus.
+        roles_of: What the models stand for, by the corpus of a task.
+        evaluations: Classifications.
+        spaces: Embedding spaces, each with its corpus.
     """
-    results = [ClaimResult(one.claim, list(_compared(one, study, evaluations))) for one in COMPARISONS]
-    results.append(ClaimResult("TF-IDF beats frozen encoders, all labels.", list(_bag_of_words(evaluations))))
+    results = [ClaimResult(1, one.claim, list(_compared(one, roles_of, evaluations))) for one in COMPARISONS]
+    words = list(_bag_of_words(evaluations))
+    results.append(ClaimResult(1, "TF-IDF beats frozen encoders, all labels.", words, "its predecessor (ELM4PSIR)"))
     for claim, ahead, behind, measure, sign in (
         ("DeCLUTR spreads documents more evenly than MLM (lower uniformity).", "declutr", "mlm", "uniformity", -1),
         ("The note category gives more separable clusters than MLM (silhouette).", "category", "mlm", "silhouette", 1),
     ):
-        results.append(ClaimResult(claim, list(_measured(study, spaces, ahead, behind, measure, sign))))
+        results.append(ClaimResult(1, claim, list(_measured(roles_of, spaces, ahead, behind, measure, sign))))
     return results
 
 
-def _named(study: StudyResults, corpus: str, role: str) -> StudyModel | None:
-    if role == BASE:
-        return study.models[0]
-    return next((model for model in study.models_of(corpus) if model.role == role), None)
-
-
-def _compared(claim: _Comparison, study: StudyResults, evaluations: Sequence[Evaluation]) -> Iterator[Finding]:
+def _compared(
+    claim: _Comparison, roles_of: Callable[[str], Roles], evaluations: Sequence[Evaluation]
+) -> Iterator[Finding]:
     for evaluation in evaluations:
-        ahead, behind = (_named(study, evaluation.corpus, role) for role in (claim.ahead, claim.behind))
-        if ahead is None or behind is None:
-            continue
-        for system in _systems(evaluation.rows, ahead.name, lambda one: one.method in claim.methods and _whole(one)):
-            shots = _sizes(evaluation.rows, system)
-            size = shots[0] if claim.fewest else shots[-1]
-            for found in gains(evaluation.rows, [(system, replace(system, model=behind.name), size)]):
-                yield _finding(evaluation, found)
+        roles = roles_of(evaluation.corpus)
+        for ahead, behind in product(roles.named(claim.ahead), roles.named(claim.behind)):
+            for system in _systems(evaluation.rows, ahead, lambda one: one.method in claim.methods and _whole(one)):
+                pairs = [(system, replace(system, model=behind), size) for size in _sizes(evaluation, system, claim)]
+                for found in gains(evaluation.rows, pairs):
+                    yield _finding(evaluation, found)
 
 
 def _bag_of_words(evaluations: Sequence[Evaluation]) -> Iterator[Finding]:
     for evaluation in evaluations:
         words = next((row.system for row in evaluation.rows if row.system.method == "tfidf"), None)
-        for system in _systems(evaluation.rows, None, lambda one: one.method == FROZEN):
-            size = _sizes(evaluation.rows, system)[-1]
-            for found in gains(evaluation.rows, [(words, system, size)] if words else []):
-                yield _finding(evaluation, found)
+        systems = _systems(evaluation.rows, None, lambda one: one.method == FROZEN) if words else []
+        for found in gains(evaluation.rows, [(words, system, None) for system in systems]):
+            yield _finding(evaluation, found)
 
 
 def _measured(
-    study: StudyResults,
+    roles_of: Callable[[str], Roles],
     spaces: Sequence[tuple[str, SpaceResults]],
     ahead: str,
     behind: str,
@@ -154,20 +105,16 @@ def _measured(
 ) -> Iterator[Finding]:
     """Compare a measure of two spaces; their intervals are of independent resamples, so the difference's is wider."""
     for corpus, space in spaces:
-        names = [_named(study, corpus, role) for role in (ahead, behind)]
-        if None in names:
-            continue
-        values = [
-            next((model.measures.get(measure) for model in space.models if model.name == one.name), None)
-            for one in names
-        ]
-        if any(value is None or value.low is None or value.value is None for value in values):
-            continue
-        first, second = values
-        difference = sign * (first.value - second.value)
-        ends = sorted((sign * (first.low - second.high), sign * (first.high - second.low)))
-        what = f"{measure}: {names[0].name} v. {names[1].name}"
-        yield Finding(f"{corpus}, {space.label_column}", what, difference, (ends[0], ends[1]))
+        roles = roles_of(corpus)
+        values = {model.name: model.measures.get(measure) for model in space.models}
+        for names in product(roles.named(ahead), roles.named(behind)):
+            first, second = (values.get(name) for name in names)
+            if any(value is None or value.low is None or value.value is None for value in (first, second)):
+                continue
+            difference = sign * (first.value - second.value)
+            ends = sorted((sign * (first.low - second.high), sign * (first.high - second.low)))
+            task = f"{corpus}, {space.label_column}" if space.label_column else corpus
+            yield Finding(task, f"{names[0]} v. {names[1]}", measure, difference, (ends[0], ends[1]))
 
 
 def _systems(rows: Sequence[Row], model: str | None, fits: Callable[[System], bool]) -> list[System]:
@@ -180,9 +127,12 @@ def _whole(system: System) -> bool:
     return system.method != "fine_tuned" or system.frozen == "none"
 
 
-def _sizes(rows: Sequence[Row], system: System) -> list[int | None]:
-    """Return the numbers of labels that a system was trained with, the fewest first, all last."""
-    return shots_of([row for row in rows if row.system == system])
+def _sizes(evaluation: Evaluation, system: System, claim: _Comparison) -> list[int | None]:
+    """Return the number of labels that a claim speaks of, where the system was trained with so many."""
+    found = shots_of([row for row in evaluation.rows if row.system == system])
+    if claim.size == FEWEST:
+        return [size for size in found[:1] if size is not None]
+    return [size for size in found[-1:] if size is None or claim.size == MOST]
 
 
 def _finding(evaluation: Evaluation, found: Gain) -> Finding:
@@ -190,4 +140,4 @@ def _finding(evaluation: Evaluation, found: Gain) -> Finding:
         method_name(one.method) if one.method in BASELINES else one.model for one in (found.system, found.reference)
     )
     what = f"{ahead} v. {behind}, {shots_name(found.shots)}"
-    return Finding(evaluation.task, what, found.difference, found.interval)
+    return Finding(evaluation.task, what, "macro-F1", found.difference, found.interval)

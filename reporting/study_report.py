@@ -10,22 +10,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from reporting.classification_results import load_results
+from reporting.claims import STUDIES, ClaimResult
+from reporting.claims_tables import claims_table, findings_table
 from reporting.durations import minutes
 from reporting.figure_style import save_figure
-from reporting.printed_table import PrintedTable, bold_parts
+from reporting.printed_table import LATEX_HEAD, PrintedTable, bold_parts
 from reporting.report_folder import write_report_files
-from reporting.space_results import SpaceResults, load_space_results
-from reporting.study_claims import ClaimResult, judge_claims
-from reporting.study_gains import Evaluation, gains_over_base, make_evaluation
+from reporting.space_results import SpaceResults
+from reporting.study_gains import Evaluation, gains_over_base
+from reporting.study_parts import judge_study, load_study_parts
 from reporting.study_results import StudyResults
 from reporting.study_sweep import find_sweeps, sweep_figure, sweep_table
 from reporting.study_tables import (
-    claims_table,
     corpora_table,
     evaluation_table,
     file_table,
-    findings_table,
     gains_table,
     models_table,
     spaces_table,
@@ -33,8 +32,8 @@ from reporting.study_tables import (
 
 PAGE, MARKDOWN, LATEX, VALUES = "report.html", "tables.md", "tables.tex", "report.json"
 TEMPLATES = Path(__file__).parent / "templates"
-LATEX_HEAD = "% Needs \\usepackage{booktabs} and \\usepackage{amssymb}.\n\n"
 SCHEMA_VERSION = 1
+CLAIMS_OF = {1: "What holds of the main study", 2: "What holds of the study on entities"}
 
 
 @dataclass(frozen=True)
@@ -91,24 +90,18 @@ def make_study_report(study: StudyResults, seed: int = 0) -> StudyReport:
     Raises:
         InputError: A result is damaged.
     """
-    evaluations = [
-        make_evaluation(*step.name.split("/")[1:], load_results(step.folder), seed)
-        for step in study.finished("classify")
-    ]
-    spaces = [
-        (step.name.split("/")[1], step.folder, load_space_results(step.folder)) for step in study.finished("space")
-    ]
-    claims = judge_claims(study, evaluations, [(corpus, space) for corpus, _, space in spaces])
+    parts = load_study_parts(study, seed)
+    claims = judge_study(study, parts, seed)
     sections = [
-        Section("What holds of the main study", [claims_table(claims), findings_table(claims)]),
+        *_claim_sections(claims),
         Section("Models and corpora", [models_table(study), corpora_table(study)]),
-        *_classification_sections(study, evaluations),
-        *_sweep_sections(study, evaluations),
-        *_space_sections(study, spaces),
+        *_classification_sections(study, parts.evaluations),
+        *_sweep_sections(study, parts.evaluations),
+        *_space_sections(study, parts.spaces),
         *_correlation_section(study),
         *_tagging_sections(study),
     ]
-    return StudyReport(study, evaluations, claims, sections)
+    return StudyReport(study, parts.evaluations, claims, sections)
 
 
 def write_study_report(report: StudyReport, folder: Path) -> list[Path]:
@@ -162,16 +155,23 @@ def report_values(report: StudyReport) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": "study_report",
-        "claims": [
-            {"claim": claim.claim, "verdict": claim.verdict, "findings": [asdict(one) for one in claim.findings]}
-            for claim in report.claims
-        ],
+        "claims": [claim.values() for claim in report.claims],
         "gains_over_base": [
             {"corpus": one.corpus, "label": one.label, "evaluation": one.group, **asdict(found)}
             for one in report.evaluations
             for found in gains_over_base(one)
         ],
     }
+
+
+def _claim_sections(claims: Sequence[ClaimResult]) -> list[Section]:
+    sections = []
+    for number, title in CLAIMS_OF.items():
+        chosen = [claim for claim in claims if claim.study == number]
+        caption = f"Claims of {STUDIES[number]} on this study's tasks"
+        tables = [claims_table(chosen, caption, f"claims-{number}"), findings_table(chosen, f"findings-{number}")]
+        sections += [Section(title, tables)] if chosen else []
+    return sections
 
 
 def _classification_sections(study: StudyResults, evaluations: Sequence[Evaluation]) -> list[Section]:

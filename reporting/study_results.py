@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import InputError
+from reporting.claims import Roles
 from reporting.json_fields import JsonFields
 
 MANIFEST = "study.json"
@@ -94,6 +95,13 @@ class StudyResults:
         own = [model for model in self.models if model.corpus == corpus]
         first = next((model.corpus for model in self.models if model.corpus is not None), None)
         return own or [model for model in self.models if model.corpus is not None and model.corpus == first]
+
+    def roles_of(self, corpus: str) -> Roles:
+        """Return what the base and the models of a corpus stand for, the first of each role."""
+        by_role: dict[str, str] = {BASE: self.models[0].name}
+        for model in self.models_of(corpus):
+            by_role.setdefault(model.role, model.name)
+        return Roles({name: role for role, name in by_role.items()})
 
 
 def load_study(folder: str | Path) -> StudyResults:

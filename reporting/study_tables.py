@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from reporting.comparisons import compare_with_reference, default_reference
@@ -10,11 +9,10 @@ from reporting.printed_table import PrintedTable, read_tables
 from reporting.result_rows import shots_of, systems_of
 from reporting.space_results import SpaceResults
 from reporting.space_tables import space_table, verdict_rule
-from reporting.study_claims import ClaimResult
 from reporting.study_gains import RESAMPLES, Evaluation, gains_over_base
 from reporting.study_results import StudyResults
 from reporting.system_names import system_names
-from reporting.tables import ABOVE, BELOW, MISSING, shots_name, systems_table
+from reporting.tables import ABOVE, BELOW, MISSING, difference_text, shots_name, systems_table
 
 ROLES = {
     "base": "where all start from",
@@ -121,33 +119,6 @@ def file_table(name: str, caption: str, file: Path) -> PrintedTable | None:
     """Return the first table of a report in Markdown; None where the file is not there or has none."""
     tables = read_tables(file.read_text(encoding="utf-8")) if file.is_file() else []
     return PrintedTable(name, caption, tables[0]) if tables else None
-
-
-def claims_table(claims: Sequence[ClaimResult]) -> PrintedTable:
-    """Return the claims of the main study and whether they hold."""
-    lines = [["Claim", "Verdict", "Tasks", "For", "Against", "Undecided"]]
-    for claim in claims:
-        signs = [finding.sign for finding in claim.findings]
-        counts = [str(len(signs)), *(str(signs.count(sign)) for sign in (1, -1, 0))]
-        lines.append([claim.claim, f"**{claim.verdict}**", *counts])
-    return PrintedTable("claims", "Claims of the main study on this study's tasks", lines)
-
-
-def findings_table(claims: Sequence[ClaimResult]) -> PrintedTable:
-    """Return the comparison behind each verdict."""
-    lines = [["Claim", "Task", "Compared", "Difference"]]
-    lines += [
-        [claim.claim, finding.task, finding.what, difference_text(finding.difference, finding.interval)]
-        for claim in claims
-        for finding in claim.findings
-    ]
-    note = "Positive on the claimed side [95 % interval]; not corrected for their number."
-    return PrintedTable("findings", "What the verdicts rest on", lines, note)
-
-
-def difference_text(difference: float, interval: tuple[float, float]) -> str:
-    """Return a signed difference with its interval."""
-    return f"{difference:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}]"
 
 
 def _name(evaluation: Evaluation) -> str:

@@ -39,6 +39,11 @@ def shots_name(shots: int | None) -> str:
     return "all" if shots is None else f"{shots:,} a class"
 
 
+def difference_text(difference: float, interval: tuple[float, float]) -> str:
+    """Return a signed difference with its interval."""
+    return f"{difference:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}]"
+
+
 def systems_table(
     rows: Sequence[Row], names: Mapping[System, str], comparisons: Sequence[Comparison], label_column: str
 ) -> str:

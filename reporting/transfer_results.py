@@ -12,7 +12,7 @@ A folder holds (schema version 1):
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +164,36 @@ def load_transfer_results(folder: str | Path) -> TransferResults:
     overlaps = fields.values.get("overlaps") or []
     sites = fields.fields("sites").values
     return TransferResults(folder, fields.text("target"), sites, overlaps, outcomes, patients, cells)
+
+
+def join_transfer_results(results: Sequence[TransferResults]) -> TransferResults:
+    """Put the cells of several folders side by side; a cell that lies in several is taken once.
+
+    Raises:
+        InputError: The folders differ in their target or its test encounters, or in the predictions of a cell of the
+            same system, place and seed.
+    """
+    first = results[0]
+    found: dict[tuple[System, Place, int], Cell] = {}
+    for other in results:
+        same = all(np.array_equal(getattr(first, name), getattr(other, name)) for name in ("outcomes", "patients"))
+        if not same or first.target != other.target:
+            raise InputError(
+                f"the {'test encounters differ' if first.target == other.target else 'target differs'} from "
+                f"{first.folder}",
+                file=other.folder,
+                remedy="compare results on the same test encounters of one target",
+            )
+        for cell in other.cells:
+            known = found.setdefault((cell.system, cell.place, cell.seed), cell)
+            if not np.array_equal(known.probabilities, cell.probabilities):
+                raise InputError(
+                    f"cell '{cell.id}' predicts otherwise than that of the same vectors, classifier, place and seed in "
+                    "another folder",
+                    file=other.folder,
+                    remedy="give different vectors different names",
+                )
+    return replace(first, cells=tuple(found.values()))
 
 
 def _read_cell(fields: JsonFields, folder: Path, encounters: int) -> Cell:

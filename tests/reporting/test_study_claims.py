@@ -1,4 +1,4 @@
-"""Claims are judged by intervals, gains by pairs that differ in the encoder alone."""
+"""Claims of the main study find their models and sizes; gains are of pairs that differ in the encoder alone."""
 
 from dataclasses import replace
 
@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from metrics.intervals import holm
+from reporting.claims import Roles
 from reporting.classification_results import System, load_results
-from reporting.study_claims import ClaimResult, Finding, judge_claims
+from reporting.space_results import load_space_results
+from reporting.study_claims import judge_claims
 from reporting.study_gains import gains, gains_over_base, make_evaluation
 from reporting.study_results import StudyModel, StudyResults
 
@@ -22,24 +24,6 @@ SYSTEMS = {
 @pytest.fixture
 def evaluation(write_results):
     return make_evaluation("wards", "specialty", "frozen", load_results(write_results(SYSTEMS, shots=(8, None))))
-
-
-def finding(low, high):
-    return Finding("task", "what", (low + high) / 2, (low, high))
-
-
-@pytest.mark.parametrize(
-    "intervals, verdict",
-    [
-        ([], "not tested"),
-        ([(0.01, 0.2), (-0.1, 0.3)], "holds"),
-        ([(-0.2, -0.01), (-0.1, 0.3)], "does not hold"),
-        ([(-0.2, -0.01), (0.1, 0.3)], "depends"),
-        ([(-0.2, 0.01), (0.0, 0.3)], "not shown"),
-    ],
-)
-def test_verdicts(intervals, verdict):
-    assert ClaimResult("claim", [finding(*ends) for ends in intervals]).verdict == verdict
 
 
 def test_gains_compare_only_what_is_used_in_the_same_way(evaluation):
@@ -64,7 +48,7 @@ def test_claims_find_their_models_by_role(evaluation):
         StudyModel("masked", "wards", {}, None, "mlm", 10),
     ]
     study = StudyResults("folder", [], {}, models)
-    claims = {claim.claim: claim for claim in judge_claims(study, [evaluation], [])}
+    claims = {claim.claim: claim for claim in judge_claims(study.roles_of, [evaluation], [])}
     few = claims["With few labels a frozen DeCLUTR model beats a frozen MLM model."]
     systems = [System(name, "logistic_regression", "windows", "all") for name in ("contrastive", "masked")]
     (expected,) = gains(evaluation.rows, [(*systems, 8)])
@@ -78,3 +62,32 @@ def test_claims_find_their_models_by_role(evaluation):
         f"TF-IDF v. {name}, all" for name in ("base", "contrastive", "masked")
     ]
     assert [one.sign for one in words.findings][1] == -1
+
+
+def test_few_labels_and_all_are_not_each_other(write_results):
+    roles = Roles({"contrastive": "declutr", "masked": "mlm"})
+
+    def compared(shots):
+        found = make_evaluation("wards", "specialty", "", load_results(write_results(SYSTEMS, str(shots), shots=shots)))
+        claims = judge_claims(lambda corpus: roles, [found], [])
+        return [one.what for claim in claims for one in claim.findings if "beats" in claim.claim]
+
+    assert compared((8, 64)) == ["contrastive v. masked, 8 a class"]
+    assert compared((None,)) == [
+        "contrastive v. masked, all",
+        *(f"TF-IDF v. {name}, all" for name in ("base", "contrastive", "masked")),
+    ]
+
+
+def test_several_models_of_a_role_and_their_spaces(write_space):
+    space = load_space_results(
+        write_space(documents=60, categories=("a", "b"), models={"x": (1.2, 0.3), "y": (0.5, 1.6), "z": (1.3, 0.3)})
+    )
+    values = {model.name: model.measures["uniformity"] for model in space.models}
+    claims = judge_claims(lambda corpus: Roles({"x": "declutr", "z": "declutr", "y": "mlm"}), [], [("wards", space)])
+    (even,) = (claim for claim in claims if "uniformity" in claim.claim)
+    assert [found.what for found in even.findings] == ["x v. y", "z v. y"] and even.verdict == "holds"
+    found = even.findings[0]
+    assert (found.task, found.measure) == ("wards, specialty", "uniformity")
+    assert found.difference == pytest.approx(values["y"].value - values["x"].value)
+    assert found.interval == pytest.approx((values["y"].low - values["x"].high, values["y"].high - values["x"].low))

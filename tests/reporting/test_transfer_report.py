@@ -12,7 +12,13 @@ from reporting.transfer_comparison_figures import comparison_figures
 from reporting.transfer_comparisons import compare_vectors, enough_resamples
 from reporting.transfer_figures import CONTROL_COLOURS, transfer_figures
 from reporting.transfer_report import comparisons_json, main_tables, make_report, report_markdown, write_report
-from reporting.transfer_results import Place, System, load_transfer_results, transfer_rows
+from reporting.transfer_results import (
+    Place,
+    System,
+    join_transfer_results,
+    load_transfer_results,
+    transfer_rows,
+)
 from reporting.transfer_tables import place_name, system_name, vocabulary_name
 
 # Embedding and how well it ranks.
@@ -277,3 +283,20 @@ def test_damaged_folders_are_told_by_their_first_fault(tmp_path):
     short = "full-north-minilm-scaled-set_max-direct-n0-0.npz"
     fails("160 probabilities", lambda folder: np.savez(folder / "cells" / short, probabilities=np.zeros(3)))
     fails("same id", edit("full-north-minilm-scaled-set_max", "full-north-random-scaled-set_max"))
+
+
+def test_folders_on_the_same_encounters_are_joined(results, tmp_path):
+    local = [cell("minilm", "published", "local", None, None, seed) for seed in range(3)]
+    other = load_transfer_results(write(tmp_path / "other", local))
+    joined = join_transfer_results([results, other, results])
+    assert len(joined.cells) == len(results.cells) + 3 and joined.cells[-1].system.setting == "published"
+    with pytest.raises(InputError, match=r"moved: the target differs from .*study; compare results on the same"):
+        moved = write(tmp_path / "moved", [cell("minilm", "raw", "local", None, 50, 0)], target="west")
+        join_transfer_results([results, load_transfer_results(moved)])
+    with pytest.raises(InputError, match="others: the test encounters differ from"):
+        others = write(tmp_path / "others", [cell("minilm", "raw", "local", None, 50, 0)])
+        np.savez(others / "test_targets.npz", targets=1 - OUTCOMES, patients=np.arange(len(OUTCOMES)) // 2)
+        join_transfer_results([results, load_transfer_results(others)])
+    again = write(tmp_path / "again", [cell("minilm", "scaled", "local", None, 50, 0, quality=0.1)])
+    with pytest.raises(InputError, match=r"again: cell '.*' predicts otherwise than that of the same vectors"):
+        join_transfer_results([results, load_transfer_results(again)])
