@@ -47,7 +47,10 @@ def rows_by_length(lengths: Sequence[int], token_budget: int) -> list[list[int]]
 
 
 def split_by_length(
-    batch: Mapping[str, torch.Tensor], token_budget: int, pad_to_multiple_of: int | None = None
+    batch: Mapping[str, torch.Tensor],
+    token_budget: int,
+    pad_to_multiple_of: int | None = None,
+    count: int | None = None,
 ) -> list[MiniBatch]:
     """Cut a batch whose rows are padded on the right into mini-batches of rows of like length.
 
@@ -55,10 +58,12 @@ def split_by_length(
         batch: `input_ids`, `attention_mask` and `labels`, `(rows, length)`; other entries are left out.
         token_budget: As in `rows_by_length`.
         pad_to_multiple_of: The multiple that the length of the batch was rounded up to.
+        count: How many mini-batches (`dealt_to`); as the budget has it when not given.
     """
     multiple = pad_to_multiple_of or 1
     lengths = [-(-length // multiple) * multiple for length in batch["attention_mask"].sum(1).tolist()]
-    return [_mini_batch(batch, chosen, lengths[chosen[0]]) for chosen in rows_by_length(lengths, token_budget)]
+    rows = dealt_to(count, rows_by_length(lengths, token_budget), lengths)
+    return [_mini_batch(batch, chosen, lengths[chosen[0]]) for chosen in rows]
 
 
 def even_rows(lengths: Sequence[int], weights: Sequence[int], token_budget: int) -> list[list[int]]:
@@ -93,7 +98,36 @@ def even_rows(lengths: Sequence[int], weights: Sequence[int], token_budget: int)
     return [sorted(batch, key=lambda row: (-lengths[row], row)) for batch in batches if batch]
 
 
-def split_evenly(batch: Mapping[str, torch.Tensor], token_budget: int) -> list[MiniBatch]:
+def dealt_to(count: int | None, batches: Sequence[Sequence[int]], lengths: Sequence[int]) -> list[list[int]]:
+    """Halve the largest mini-batches, or join the smallest, until there are so many.
+
+    Args:
+        count: How many, at most as many as there are rows; None leaves them as they are.
+        batches: The rows of each mini-batch.
+        lengths: Tokens of each row.
+
+    Returns:
+        The rows of each mini-batch, the longest first.
+    """
+    found = [list(batch) for batch in batches]
+    if count is None:
+        return found
+
+    def tokens(batch: list[int]) -> int:
+        return sum(lengths[row] for row in batch)
+
+    while len(found) < count:
+        largest = max((batch for batch in found if len(batch) > 1), key=tokens)
+        place = found.index(largest)
+        found[place : place + 1] = [largest[0::2], largest[1::2]]
+    while len(found) > count:
+        smallest, second = sorted(found, key=tokens)[:2]
+        found.remove(smallest)
+        found[found.index(second)] = sorted(second + smallest, key=lambda row: (-lengths[row], row))
+    return found
+
+
+def split_evenly(batch: Mapping[str, torch.Tensor], token_budget: int, count: int | None = None) -> list[MiniBatch]:
     """Cut a batch into mini-batches with about equally many tokens and labels, for a model that reads no padding.
 
     So the memory of a mini-batch is that of any other. Sorted by length, the longest would all be anchors, which alone
@@ -102,10 +136,12 @@ def split_evenly(batch: Mapping[str, torch.Tensor], token_budget: int) -> list[M
     Args:
         batch: As in `split_by_length`.
         token_budget: Most real tokens of a mini-batch.
+        count: How many mini-batches (`dealt_to`); as the budget has it when not given.
     """
     lengths = batch["attention_mask"].sum(1).tolist()
     labels = (batch["labels"] != IGNORE_INDEX).sum(1).tolist()
-    return [_mini_batch(batch, chosen, lengths[chosen[0]]) for chosen in even_rows(lengths, labels, token_budget)]
+    rows = dealt_to(count, even_rows(lengths, labels, token_budget), lengths)
+    return [_mini_batch(batch, chosen, lengths[chosen[0]]) for chosen in rows]
 
 
 def _mini_batch(batch: Mapping[str, torch.Tensor], chosen: Sequence[int], length: int) -> MiniBatch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -68,12 +68,12 @@ class CategoryHeads(nn.Module):
             embeddings: `(rows, hidden)`.
         """
         with torch.autocast(embeddings.device.type, enabled=False):
-            return self.heads[index](embeddings.float())
+            return _precise(self.heads[index], embeddings)
 
     def project(self, index: int, embeddings: torch.Tensor) -> torch.Tensor:
         """Return what a contrastive loss on one column reads: `(rows, projection_size)`, or the embeddings."""
         with torch.autocast(embeddings.device.type, enabled=False):
-            return self.projections[index](embeddings.float())
+            return _precise(self.projections[index], embeddings)
 
     def probabilities(self, embeddings: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the probabilities of all columns by name, `(rows, categories)` each.
@@ -105,6 +105,12 @@ class CategoryHeads(nn.Module):
         }
         (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS)
+
+    def copy_with(self, weights: Mapping[str, torch.Tensor]) -> CategoryHeads:
+        """Return heads of the same shape with the weights of a `state_dict`."""
+        heads = CategoryHeads(self.columns, self.options)
+        heads.load_state_dict(weights)
+        return heads
 
     def load_weights(self, checkpoint: str | Path) -> None:
         """Take over the weights that `save` wrote into a checkpoint folder.
@@ -146,6 +152,12 @@ class CategoryHeads(nn.Module):
             raise InputError("is not a configuration of category heads", file=file, remedy="copy it again") from error
         heads.load_weights(checkpoint)
         return heads.eval()
+
+
+def _precise(module: nn.Module, embeddings: torch.Tensor) -> torch.Tensor:
+    # FSDP with bf16 hands out weights in bf16.
+    weights = {name: parameter.float() for name, parameter in module.named_parameters()}
+    return torch.func.functional_call(module, weights, embeddings.float())
 
 
 def _head(categories: int, options: CategoryHeadOptions) -> nn.Module:

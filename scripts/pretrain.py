@@ -331,9 +331,12 @@ def main(argv: list[str]) -> int:
     started = time.time()
     publication = None if {"-h", "--help"} & set(argv) else check_inputs(argv)
     options = parse_options(argv)
+    from trainers.fully_sharded import refuse_what_fsdp_cannot
+
     training = options.training
     if options.notes.streaming:
         check_streaming(options)
+    refuse_what_fsdp_cannot(training, lora=bool(options.model.lora_rank), log_space=bool(options.space.log_space))
     quiet_libraries()
     folder = Path(training.output_dir)
     warn_about_missing_processes(training.world_size)

@@ -111,7 +111,8 @@ def test_files_and_options_that_the_text_names_exist(page, fields):
     outside = {"help", "config_file", "nproc", "bf16", "gradient_checkpointing", "output_dir", "check", "strict"}
     outside |= {"num_processes", "num_machines", "machine_rank", "main_process_ip", "main_process_port", "multi_gpu"}
     outside |= {"mixed_precision", "per_device_train_batch_size", "max_steps", "torch_compile"}
-    outside |= {"dataloader_num_workers", "array", "gres"}  # the last two of sbatch
+    outside |= {"dataloader_num_workers", "gradient_accumulation_steps", "load_best_model_at_end", "use_cpu", "cpu"}
+    outside |= {"array", "gres", "ntasks"}  # of Slurm
     named = {name.removeprefix("no_") for name in re.findall(r"(?<![\w-])--(\w+)", text)}
     assert named <= fields | outside, named - fields - outside
 

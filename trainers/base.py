@@ -6,6 +6,7 @@ import math
 import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,17 @@ from modeling.sentence_transformers_files import write_sentence_transformers_fil
 from modeling.unpadded import run_unpadded, why_padded
 from modeling.window import model_window
 from trainers.arguments import AdaptationArguments
+from trainers.fully_sharded import (
+    asks_for_fsdp,
+    check_plugin,
+    refuse_what_fsdp_cannot,
+    sharded_by_layer,
+    without_copies,
+)
 from trainers.head_warmup import HeadWarmupCallback
 from trainers.masked_lm_loss import summed_cross_entropy
 from trainers.meters import MeanMeter, Throughput
-from trainers.resuming import run_is_finished
+from trainers.resuming import check_same_sharding, run_is_finished
 from trainers.schedules import slanted_triangular_factor
 from trainers.step_mean_trainer import StepMeanTrainer
 from trainers.streams import fit_to_stream
@@ -75,8 +83,8 @@ class AdaptationTrainer(StepMeanTrainer):
         kwargs: As in `Trainer`.
 
     Raises:
-        InputError: The tokenizer is missing, one process would drive several GPUs, or the arguments do not fit a
-            stream.
+        InputError: The tokenizer is missing, one process would drive several GPUs, the arguments do not fit a
+            stream, or FSDP is asked for what it cannot do (`trainers.fully_sharded`).
     """
 
     def __init__(
@@ -97,6 +105,8 @@ class AdaptationTrainer(StepMeanTrainer):
             )
         if args is not None and isinstance(train_dataset, DocumentStream):
             fit_to_stream(args)
+        if args is not None:
+            refuse_what_fsdp_cannot(args, lora=hasattr(model, "merge_and_unload"))
         self._train_meter, self._eval_meter, self._throughput = MeanMeter(), MeanMeter(), Throughput()
         self._step_items: dict[str, torch.Tensor] = {}
         super().__init__(
@@ -107,6 +117,8 @@ class AdaptationTrainer(StepMeanTrainer):
             eval_dataset=_with_epochs(eval_dataset, fixed_epoch=0),
             **kwargs,
         )
+        if asks_for_fsdp(self.args):
+            check_plugin(self.accelerator)
         inner = inner_model(self.model)
         if self.args.torch_compile:
             compile_layers(inner, self.args.torch_compile_backend, self.args.torch_compile_mode)
@@ -124,7 +136,7 @@ class AdaptationTrainer(StepMeanTrainer):
                 remedy=f"give a divisor of {window}",
             )
         if self.args.head_warmup_steps:
-            self.add_callback(HeadWarmupCallback(self._head_parameters(), self.args.head_warmup_steps))
+            self.add_callback(HeadWarmupCallback(self._head_parameters, self.args.head_warmup_steps))
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
         """Train as `Trainer.train` does, except that a finished run stays finished.
@@ -132,12 +144,28 @@ class AdaptationTrainer(StepMeanTrainer):
         Resumed from the checkpoint of its last step, `Trainer` takes one step more when that step does not end an
         epoch; an interruption after the last step would change the weights.
         """
+        if isinstance(resume_from_checkpoint, str):
+            check_same_sharding(resume_from_checkpoint, fsdp=self.is_fsdp_enabled)
         if isinstance(resume_from_checkpoint, str) and run_is_finished(resume_from_checkpoint, self.args):
             self.state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / TRAINER_STATE_NAME))
             best = self.state.best_model_checkpoint if self.args.load_best_model_at_end else None
+            if self.is_fsdp_enabled:
+                self._prepare_for_training(self.state.max_steps, None, None)
             self._load_from_checkpoint(best or resume_from_checkpoint)
             return TrainOutput(self.state.global_step, math.nan, {})
         return super().train(resume_from_checkpoint, *args, **kwargs)
+
+    def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
+        with sharded_by_layer(self.model, self.accelerator) if self.is_fsdp_enabled else nullcontext():
+            return super()._prepare_for_training(*args, **kwargs)
+
+    def unsynchronized(self, model: nn.Module) -> AbstractContextManager:
+        """Return the context for a forward or backward pass of a step that is not its last.
+
+        Under DistributedDataParallel gradients then stay on their process. Under FSDP they would stay there whole,
+        which takes the memory that it saves; so they are averaged each time.
+        """
+        return nullcontext() if self.is_fsdp_enabled else self.accelerator.no_sync(model)
 
     # ---- the objective ----
 
@@ -273,6 +301,8 @@ class AdaptationTrainer(StepMeanTrainer):
     # ---- checkpoints ----
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        if state_dict is not None:  # FSDP has gathered it
+            state_dict = without_copies(state_dict, self.model)
         super()._save(output_dir, state_dict)
         if self.args.should_save:
             self._complete_folder(Path(output_dir if output_dir is not None else self.args.output_dir))
@@ -288,12 +318,15 @@ class AdaptationTrainer(StepMeanTrainer):
         """Write the adapted model for use: LoRA merged, safetensors, tokenizer, sentence-transformers files.
 
         `AutoModel`, `AutoModelForMaskedLM`, `AutoTokenizer` and `SentenceTransformer` load the folder. Files appear
-        under their names only when all are written. Every process may call it; the main one writes.
+        under their names only when all are written. Every process has to call it; the main one writes.
         """
+        weights = None
+        if self.is_fsdp_enabled:
+            weights = without_copies(self.accelerator.get_state_dict(self.model), self.model)
         if self.args.should_save:
             folder = Path(folder)
             partial = folder / ".export.partial"
-            merged(self.accelerator.unwrap_model(self.model)).save_pretrained(partial)
+            merged(self.accelerator.unwrap_model(self.model)).save_pretrained(partial, state_dict=weights)
             self.processing_class.save_pretrained(partial)
             self._complete_folder(partial)
             for path in sorted(partial.rglob("*")):

@@ -71,7 +71,7 @@ def cached_loss(
     encode: Callable[[Part], tuple[torch.Tensor, torch.Tensor]],
     backward: Callable[[torch.Tensor], object],
     device: torch.device,
-    parameters: Sequence[torch.nn.Parameter] = (),
+    parameters: Callable[[], Sequence[torch.nn.Parameter]] = tuple,
     unsynchronized: Callable[[], AbstractContextManager] = nullcontext,
 ) -> torch.Tensor:
     """Return `objective(all embeddings) + sum of the parts' own losses`, back-propagated but for the last part.
@@ -87,7 +87,8 @@ def cached_loss(
         encode: Mini-batch to the same embeddings, with a graph, and a scalar loss of its own (masked LM).
         backward: Back-propagates a scalar; called once for each mini-batch but the last.
         device: Where `embed` and `encode` compute.
-        parameters: Parameters that `objective` itself depends on.
+        parameters: Gives the parameters that `objective` itself depends on; asked after `objective`, as FSDP puts
+            others in their place between two steps.
         unsynchronized: Gives the context in which a forward and backward pass of a mini-batch but the last runs;
             `no_sync` of a model that synchronises its gradients over processes.
     """
@@ -98,9 +99,8 @@ def cached_loss(
             pieces.append(embed(part))
     embeddings = torch.cat(pieces).requires_grad_()
     loss = objective(embeddings)
-    gradient, *own_gradients = torch.autograd.grad(
-        loss, [embeddings, *parameters], allow_unused=True, materialize_grads=True
-    )
+    own = parameters()
+    gradient, *own_gradients = torch.autograd.grad(loss, [embeddings, *own], allow_unused=True, materialize_grads=True)
     gradients = gradient.split([len(piece) for piece in pieces])
     value, carrier = loss.detach(), torch.zeros((), device=device)
     for number, (part, state, gradient) in enumerate(zip(parts, states, gradients, strict=True)):
@@ -114,6 +114,6 @@ def cached_loss(
             if not last:
                 backward(carrier)
     # Likewise for the objective's own parameters: their gradient comes in the pass that is synchronised.
-    for parameter, gradient in zip(parameters, own_gradients, strict=True):
+    for parameter, gradient in zip(own, own_gradients, strict=True):
         carrier = carrier + (parameter * gradient).sum()
     return value + (carrier - carrier.detach())

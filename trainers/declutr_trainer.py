@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ from trainers.cached_gradients import cached_loss
 from trainers.contrastive_loss import alignment_uniformity, nt_xent, pair_relations
 from trainers.cross_batch_memory import CrossBatchMemory, vector_keys
 from trainers.declutr_arguments import DeclutrArguments
-from trainers.gathering import gather_rows
+from trainers.gathering import agreed_count, gather_rows
 from trainers.metadata_trainer import MetadataTrainer, metadata_columns
 
 # Tokens of a chunk when gradients are not cached. A GPU, where it was not measured, needs more at once to be busy.
@@ -110,7 +111,7 @@ class DeclutrTrainer(MetadataTrainer):
         for number, mini_batch in enumerate(mini_batches):
             # DistributedDataParallel prepares for one backward pass, at the last forward pass before it.
             last = number == len(mini_batches) - 1
-            with nullcontext() if last else self.accelerator.no_sync(model):
+            with nullcontext() if last else self.unsynchronized(model):
                 encoded.append(self._encode(model, mini_batch))
         embeddings = torch.cat([one for one, _ in encoded])[_original_order(mini_batches)]
         contrastive, *categories = self.embedding_terms(embeddings, inputs)
@@ -174,8 +175,15 @@ class DeclutrTrainer(MetadataTrainer):
     def _mini_batches(self, inputs: Mapping[str, torch.Tensor]) -> list[MiniBatch]:
         budget = self.args.contrastive_mini_batch_tokens or self.chunk_tokens
         if is_unpadded(inner_model(self.model)):
-            return split_evenly(inputs, budget)
-        return split_by_length(inputs, budget, self.args.pad_to_multiple_of)
+            split = partial(split_evenly, inputs, budget)
+        else:
+            split = partial(split_by_length, inputs, budget, self.args.pad_to_multiple_of)
+        mini_batches = split()
+        if self.is_fsdp_enabled:
+            count = agreed_count(len(mini_batches), len(inputs["input_ids"]), self.accelerator)
+            if count != len(mini_batches):
+                mini_batches = split(count=count)
+        return mini_batches
 
     def _encode(self, model: nn.Module, mini_batch: MiniBatch) -> tuple[torch.Tensor, LossTerm | None]:
         """Return the embeddings of a mini-batch and its part of the masked-LM term, if there is one."""
@@ -217,7 +225,10 @@ class DeclutrTrainer(MetadataTrainer):
             self.record(f"{term.name}_loss", term.total, term.count)
             return embeddings, self.share_of_step(replace(term, count=labels), num_items_in_batch)
 
-        heads = self.category_heads.parameters() if self.category_heads is not None else ()
+        def heads() -> list[nn.Parameter]:
+            own = self.category_heads.parameters() if self.category_heads is not None else ()
+            return [parameter for parameter in own if parameter.requires_grad]
+
         loss = cached_loss(
             mini_batches,
             embed,
@@ -225,8 +236,8 @@ class DeclutrTrainer(MetadataTrainer):
             encode,
             self.accelerator.backward,
             self.args.device,
-            [parameter for parameter in heads if parameter.requires_grad],
-            lambda: self.accelerator.no_sync(model),
+            heads,
+            lambda: self.unsynchronized(model),
         )
         return (loss, {"loss": loss}) if return_outputs else loss
 

@@ -20,6 +20,21 @@ class _ScaleGradient(torch.autograd.Function):
         return gradient * ctx.factor, None
 
 
+def agreed_count(count: int, most: int, accelerator: Accelerator) -> int:
+    """Return how many mini-batches every process takes where each forward pass is an exchange between all of them.
+
+    Args:
+        count: How many this process would take.
+        most: How many it can take.
+        accelerator: The trainer's.
+
+    Returns:
+        The largest `count`, or the smallest `most` where that is less.
+    """
+    wishes = accelerator.gather(torch.tensor([[count, most]], device=accelerator.device))
+    return min(int(wishes[:, 0].max()), int(wishes[:, 1].min()))
+
+
 def gather_rows(rows: torch.Tensor, accelerator: Accelerator) -> torch.Tensor:
     """Concatenate the rows of all processes in rank order; processes may hold different numbers of them.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import nn
@@ -16,12 +16,12 @@ class HeadWarmupCallback(TrainerCallback):
     meaningless. Dropping (not zeroing) them also keeps weight decay and momentum away from the encoder.
 
     Args:
-        head: Parameters that train from the first step.
+        head: Gives the parameters that train from the first step; asked at each, as FSDP puts others in their place.
         steps: Optimizer steps in which nothing else trains; below 1 a share of the whole run.
     """
 
-    def __init__(self, head: Iterable[nn.Parameter], steps: float) -> None:
-        self._head = {id(parameter) for parameter in head}
+    def __init__(self, head: Callable[[], Iterable[nn.Parameter]], steps: float) -> None:
+        self._head = head
         self._steps = steps
 
     def is_active(self, state: TrainerState) -> bool:
@@ -33,6 +33,7 @@ class HeadWarmupCallback(TrainerCallback):
     ) -> None:
         """Drop gradients while the head settles."""
         if self.is_active(state):
+            head = {id(parameter) for parameter in self._head()}
             for parameter in kwargs["model"].parameters():
-                if id(parameter) not in self._head:
+                if id(parameter) not in head:
                     parameter.grad = None

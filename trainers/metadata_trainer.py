@@ -24,6 +24,7 @@ from modeling.masked_positions import inner_model
 from trainers.base import AdaptationTrainer, LossTerm
 from trainers.category_evaluation import CategoryEvaluation
 from trainers.category_loss import category_cross_entropy, category_weights, has_category, supervised_contrastive
+from trainers.fully_sharded import whole
 from trainers.gathering import gather_rows
 from trainers.metadata_arguments import MetadataArguments
 
@@ -238,22 +239,36 @@ class MetadataTrainer(AdaptationTrainer):
                 parameter.requires_grad_(False)
 
     @contextmanager
-    def _heads_aside(self) -> Iterator[None]:
-        """Take the heads out of the model, so that what is saved or loaded meanwhile is the model alone."""
+    def _heads_aside(self, gathered: Mapping[str, torch.Tensor] | None = None) -> Iterator[None]:
+        """Take the heads out of the model, so that what is saved or loaded meanwhile is the model alone.
+
+        Args:
+            gathered: Their whole weights, where FSDP has shared them out; a copy with these stands in `category_heads`
+                meanwhile.
+        """
         heads = self.model._modules.pop("category_heads", None)
+        if heads is not None and gathered:
+            self.category_heads = heads.copy_with(gathered)
         try:
             yield
         finally:
             if heads is not None:
+                self.category_heads = heads
                 self.model.add_module("category_heads", heads)
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        with self._heads_aside():
+        gathered = None
+        if state_dict is not None:  # of FSDP; empty but on the main process
+            prefix = "category_heads."
+            gathered = {name[len(prefix) :]: one for name, one in state_dict.items() if name.startswith(prefix)}
+            state_dict = {name: one for name, one in state_dict.items() if not name.startswith(prefix)}
+        with self._heads_aside(gathered):
             super()._save(output_dir, state_dict)
 
     def export(self, folder: str | Path) -> None:
         """Write the adapted model for use, with its category heads in a folder of their own."""
-        with self._heads_aside():
+        sharded = self.is_fsdp_enabled and self.category_heads is not None
+        with self._heads_aside(whole(self.category_heads.state_dict()) if sharded else None):
             super().export(folder)
 
     def _complete_folder(self, folder: Path) -> None:
@@ -262,12 +277,18 @@ class MetadataTrainer(AdaptationTrainer):
             self.category_heads.save(folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        if self.is_fsdp_enabled:  # in whose own file the heads are
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
         with self._heads_aside():
             super()._load_from_checkpoint(resume_from_checkpoint, model)
         if self.category_heads is not None:
             self.category_heads.load_weights(resume_from_checkpoint)
 
     def _load_best_model(self) -> None:
+        if self.is_fsdp_enabled:
+            super()._load_best_model()
+            return
         with self._heads_aside():
             super()._load_best_model()
         if self.category_heads is not None:

@@ -8,7 +8,9 @@ from pathlib import Path
 from transformers import TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-REQUIRED = ("optimizer.pt", "scheduler.pt")
+from corpora.errors import InputError
+
+OPTIMIZER, FSDP_OPTIMIZER = "optimizer.pt", "optimizer.bin"
 
 
 def last_complete_checkpoint(output_dir: str | Path) -> Path | None:
@@ -28,6 +30,20 @@ def last_complete_checkpoint(output_dir: str | Path) -> Path | None:
     return None
 
 
+def check_same_sharding(checkpoint: str | Path, *, fsdp: bool) -> None:
+    """Look whether a checkpoint was written by a run like this one.
+
+    Raises:
+        InputError: One of the two is under FSDP, and the other is not.
+    """
+    if (Path(checkpoint) / FSDP_OPTIMIZER).is_file() != fsdp:
+        raise InputError(
+            f"was written {'without' if fsdp else 'with'} FSDP",
+            file=checkpoint,
+            remedy="start the run as it was started before, or pass --restart to train it anew",
+        )
+
+
 def run_is_finished(checkpoint: str | Path, args: TrainingArguments) -> bool:
     """Return whether a checkpoint holds the last step of the run that the arguments describe."""
     state = json.loads((Path(checkpoint) / "trainer_state.json").read_text(encoding="utf-8"))
@@ -42,4 +58,6 @@ def _is_complete(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     weights = list(folder.glob("*.safetensors"))
-    return bool(weights) and all((folder / name).is_file() for name in REQUIRED) and any(folder.glob("rng_state*"))
+    optimizers = [name for name in (OPTIMIZER, FSDP_OPTIMIZER) if (folder / name).is_file()]
+    scheduler = (folder / "scheduler.pt").is_file()
+    return bool(weights) and bool(optimizers) and scheduler and any(folder.glob("rng_state*"))

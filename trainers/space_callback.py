@@ -20,6 +20,7 @@ from metrics.cosine_similarity import mean_cosine
 from modeling.masked_positions import inner_model
 from modeling.pooling import pool
 from modeling.window import reading_length
+from trainers.fully_sharded import refuse_what_fsdp_cannot
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -53,6 +54,9 @@ class SpaceCallback(TrainerCallback):
         category_column: A column of one category a document; null means none.
         batch_size: Rows of a forward pass; the evaluation's when not given.
         seed: Of the sample; the trainer's when not given.
+
+    Raises:
+        InputError: The trainer's model is under FSDP: the main process has only its share of the weights.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class SpaceCallback(TrainerCallback):
         batch_size: int | None = None,
         seed: int | None = None,
     ) -> None:
+        refuse_what_fsdp_cannot(trainer.args, log_space=True)
         self._trainer = trainer
         self._batch_size = batch_size or trainer.args.eval_batch_size
         generator = np.random.default_rng([trainer.args.seed if seed is None else seed, 7])

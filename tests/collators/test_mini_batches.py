@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from collators.mini_batches import even_rows, rows_by_length, split_by_length, split_evenly
+from collators.mini_batches import dealt_to, even_rows, rows_by_length, split_by_length, split_evenly
 
 
 def test_a_literal_case():
@@ -64,3 +64,30 @@ def test_even_shares_of_anchors_and_positives():
     for part in even:
         for name, values in part.batch.items():
             assert torch.equal(values, batch[name][part.rows, : values.shape[1]])
+
+
+def test_so_many_mini_batches_as_others_have():
+    lengths = [4, 9, 2, 4, 3, 1, 2]
+    by_length = [[1], [0, 3], [4, 2, 6], [5]]
+    assert dealt_to(None, by_length, lengths) == by_length
+    # 0 and 3 hold most tokens of those with two rows.
+    assert dealt_to(5, by_length, lengths) == [[1], [0], [3], [4, 2, 6], [5]]
+    # 5 (one token) joins 4, 2 and 6 (seven tokens), for 0 and 3 hold eight.
+    assert dealt_to(3, by_length, lengths) == [[1], [0, 3], [4, 2, 6, 5]]
+    assert dealt_to(1, by_length, lengths) == [[1, 0, 3, 4, 2, 6, 5]]
+    assert dealt_to(7, by_length, lengths) == [[1], [0], [3], [4], [6], [2], [5]]
+
+
+@pytest.mark.parametrize("split", [split_by_length, split_evenly])
+@pytest.mark.parametrize("count", [1, 4, 20])
+def test_rows_of_a_given_number_of_mini_batches_keep_their_tokens(split, count):
+    lengths = torch.from_numpy(np.random.default_rng(1).integers(1, 33, 20))
+    mask = (torch.arange(40) < lengths[:, None]).long()
+    ids = torch.arange(800).view(20, 40) * mask
+    parts = split({"input_ids": ids, "attention_mask": mask, "labels": ids - 100}, 100, count=count)
+    assert len(parts) == count
+    assert sorted(torch.cat([part.rows for part in parts]).tolist()) == list(range(20))
+    for part in parts:
+        width = part.batch["input_ids"].shape[1]
+        assert width == int(lengths[part.rows].max())
+        assert torch.equal(part.batch["input_ids"], ids[part.rows, :width])

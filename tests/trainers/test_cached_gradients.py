@@ -64,7 +64,7 @@ def test_cached_equals_plain_with_dropout(sizes):
         encoder,
         lambda carrier: (passes.append(len(apart)), carrier.backward()),
         torch.device("cpu"),
-        [projection, unused],
+        lambda: [projection, unused],
         unsynchronized,
     )
     assert projection.grad is None  # comes with the last pass, which is the caller's

@@ -88,7 +88,7 @@ WITH_DROPOUT = [("dropout", 1), ("cached_dropout", 1)]
 
 
 @pytest.fixture(scope="module")
-def folder(make_model, notes, run_forked, tmp_path_factory):
+def folder(make_model, notes, run_forked, run_ranks, tmp_path_factory):
     """Train every case in one process and in two."""
     folder = tmp_path_factory.mktemp("processes")
     model, tokenizer = make_model("bert")
@@ -105,12 +105,7 @@ def folder(make_model, notes, run_forked, tmp_path_factory):
     short.save_to_disk(folder / "notes")
     (folder / "program.py").write_text(PROGRAM)
     run_forked(folder / "program.py", folder, 1, json.dumps(CASES + WITH_DROPOUT))
-    # As torchrun does: the store outlives both ranks. Kept by the first, it could end before the other takes leave.
-    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    common["TORCHELASTIC_USE_AGENT_STORE"] = "True"
-    ranks = [{**common, "RANK": rank, "LOCAL_RANK": rank} for rank in "01"]
-    run_forked(folder / "program.py", folder, 2, json.dumps(CASES + WITH_DROPOUT), environments=ranks)
+    run_ranks(folder / "program.py", folder, 2, json.dumps(CASES + WITH_DROPOUT))
     return folder
 
 
