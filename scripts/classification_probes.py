@@ -47,7 +47,7 @@ def embedding_features(train: np.ndarray, test: np.ndarray) -> Features:
 
 
 def side_by_side(words: Features, embeddings: Features) -> Features:
-    """Return TF-IDF in a basis of as many dimensions as there are training documents, with the embeddings beside it."""
+    """Return TF-IDF, in a basis of as many dimensions as there are training documents, and the embeddings beside it."""
     return Features(*rotate(words.train, words.test), beside=embeddings)
 
 
@@ -84,7 +84,7 @@ def fit_probe(
     model, grid, default = _nearest_neighbours(len(rows)) if method == "knn" else _regression()
     if features.beside is not None:
         model, grid, default = _with_weight(model, grid, default, x.shape[1])
-        x, test = np.hstack([x, features.beside.train[rows]]), np.hstack([test, features.beside.test])
+        x, test = _beside(x, features.beside.train[rows]), _beside(test, features.beside.test)
     model, settings = _chosen(model, grid, default, x, targets, int(counts.min()), seed)
     found[:, model.classes_] = model.predict_proba(test)
     return found, settings
@@ -118,8 +118,18 @@ def _with_weight(model: Any, grid: dict[str, list[Any]], default: dict[str, Any]
     return steps, of_model | {"weigh__kw_args": weights}, fixed | {"weigh__kw_args": weights[-1]}
 
 
-def _weigh(x: np.ndarray, start: int, weight: float) -> np.ndarray:
-    return np.hstack([x[:, :start], weight * x[:, start:]])
+def _beside(words: Any, embeddings: np.ndarray) -> Any:
+    """Put rows side by side; the words of very many documents, or of few different words, are sparse still."""
+    from scipy.sparse import csr_matrix, hstack, issparse
+
+    return hstack([words, csr_matrix(embeddings)]).tocsr() if issparse(words) else np.hstack([words, embeddings])
+
+
+def _weigh(x: Any, start: int, weight: float) -> Any:
+    from scipy.sparse import issparse
+
+    weights = np.where(np.arange(x.shape[1]) < start, 1.0, weight)
+    return x.multiply(weights).tocsr() if issparse(x) else x * weights
 
 
 def _chosen(

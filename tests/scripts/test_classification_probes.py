@@ -51,9 +51,10 @@ def test_an_embedding_beside_words_has_the_weight_that_the_labels_ask_for(target
     assert settings["embedding_weight"] == max(probes.WEIGHTS)
 
 
-def test_the_basis_of_the_training_documents_changes_no_probability(targets):
+@pytest.mark.parametrize("words", [200, 20])  # with fewer words than documents, features stay sparse
+def test_the_basis_of_the_training_documents_changes_no_probability(words, targets):
     half = DOCUMENTS // 2
-    words, embeddings = _informed(targets, 200, 0), _informed(targets, 8, 1)
+    words, embeddings = _informed(targets, words, 0), _informed(targets, 8, 1)
     found, settings = _hybrid(words, embeddings, targets)
     plain = LogisticRegression(C=settings["C"], class_weight="balanced", max_iter=2000)
     x = np.hstack([words, settings["embedding_weight"] * embeddings])
