@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,11 +34,14 @@ class Features:
 
 
 def bag_of_words(train: Sequence[str], test: Sequence[str]) -> Features:
-    """Return TF-IDF features of words and word pairs, fitted on all training texts without their labels."""
+    """Return TF-IDF of words and word pairs, fitted on all training texts without their labels.
+
+    Where there are fewer texts than words, it is in a basis of as many dimensions as there are training texts.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2 if len(train) > 50 else 1)
-    return Features(vectorizer.fit_transform(train), vectorizer.transform(test))
+    return Features(*rotate(vectorizer.fit_transform(train), vectorizer.transform(test)))
 
 
 def embedding_features(train: np.ndarray, test: np.ndarray) -> Features:
@@ -47,8 +50,8 @@ def embedding_features(train: np.ndarray, test: np.ndarray) -> Features:
 
 
 def side_by_side(words: Features, embeddings: Features) -> Features:
-    """Return TF-IDF, in a basis of as many dimensions as there are training documents, and the embeddings beside it."""
-    return Features(*rotate(words.train, words.test), beside=embeddings)
+    """Return TF-IDF with the embeddings beside it."""
+    return replace(words, beside=embeddings)
 
 
 def fit_probe(

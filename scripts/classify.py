@@ -98,7 +98,7 @@ class Study:
         from classification_probes import embedding_features, side_by_side
 
         if cell.model is None:
-            return self._rotated(self._bag())
+            return self._bag()
         embeddings = self.embedded(cell)
         dense = embedding_features(embeddings["train"], embeddings["test"])
         return side_by_side(self._bag(), dense) if cell.method == "hybrid" else dense
@@ -109,12 +109,6 @@ class Study:
         if self._words is None:
             self._words = bag_of_words(self.documents["train"]["text"][:], self.documents["test"]["text"][:])
         return self._words
-
-    def _rotated(self, words: Any) -> Any:
-        from classification_probes import Features
-        from frozen_probe import rotate
-
-        return Features(*rotate(words.train, words.test))
 
     def embedded(self, cell: Cell) -> dict[str, np.ndarray]:
         """Return the embeddings of all splits by the frozen encoder; made once, and kept in the results' folder."""
