@@ -205,9 +205,17 @@ def confusion_matrix(counts: np.ndarray, labels: Sequence[str], title: str = "")
     return figure
 
 
+# The majority class, which is the same for all documents, has no points.
+BASELINE_LOOKS = {
+    "tfidf": ("x", (0, (5, 2))),
+    "bagged_tfidf": ("+", (0, (5, 1.5, 1, 1.5))),
+    "majority": ("", (0, (1, 1.5))),
+}
+
+
 def _baseline_look(system: System) -> dict[str, Any]:
-    style = (0, (5, 2)) if system.method == "tfidf" else (0, (1, 1.5))
-    return {"color": BASELINE_COLOUR, "marker": "x" if system.method == "tfidf" else "", "linestyle": style}
+    marker, style = BASELINE_LOOKS[system.method]
+    return {"color": BASELINE_COLOUR, "marker": marker, "linestyle": style}
 
 
 def _is_baseline(system: System) -> bool:

@@ -8,18 +8,21 @@ from collections.abc import Sequence
 from corpora.errors import InputError
 from reporting.classification_results import System
 
-BASELINES = ("tfidf", "majority")
+BASELINES = ("tfidf", "bagged_tfidf", "majority")
 METHODS = {
     "logistic_regression": "logistic regression",
     "knn": "k-nearest neighbours",
     "mlp": "MLP head",
     "hybrid": "hybrid with TF-IDF",
+    "bagged_regression": "logistic regression in balanced bags",
+    "bagged_hybrid": "hybrid with TF-IDF in balanced bags",
     "fine_tuned": "fine-tuned",
     "lora": "LoRA",
     "dora": "DoRA",
     "ia3": "IA3",
     "ln_tuning": "layer-norm tuning",
     "tfidf": "TF-IDF",
+    "bagged_tfidf": "TF-IDF in balanced bags",
     "majority": "majority class",
 }
 READINGS = {"windows": "windows", "head": "head", "head_tail": "head and tail", "attention": "attention over windows"}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from classification_probes import BAGGED
 from classify_options import ADAPTERS, TRAINED
 from study_folder import StudyFolder
 
@@ -104,6 +105,8 @@ def all_cells(
     systems: list[tuple[str | None, str, str | None, str | None]] = []
     if baselines:
         systems += [(None, "majority", None, None), (None, "tfidf", None, None)]
+        if any(method in BAGGED for method in methods):  # so that bags are not taken for the work of an encoder
+            systems.append((None, "bagged_tfidf", None, None))
     for model in models:
         for reading in readings:
             for method in methods:
@@ -113,7 +116,7 @@ def all_cells(
                 for depth in depths if method == "fine_tuned" else ["none"] if method in ADAPTERS else ["all"]:
                     systems.append((model, method, reading, depth))
     for model, method, reading, frozen in systems:
-        by_chance = method in TRAINED
+        by_chance = method in (*TRAINED, *BAGGED)
         for shots in sizes:
             for seed in seeds if shots is not None or by_chance else seeds[:1]:
                 yield Cell(model, method, reading, frozen, shots, seed)

@@ -1,4 +1,4 @@
-"""Probes on frozen features: logistic regression, nearest neighbours, and the same beside TF-IDF."""
+"""Probes on frozen features: logistic regression, balanced bags of it, nearest neighbours, the same beside TF-IDF."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ PENALTIES = (0.3, 3.0, 30.0, 300.0)
 WEIGHTS = (0.1, 0.3, 1.0)
 NEIGHBOURS = (1, 3, 5, 10, 20)
 FOLDS, FOLDS_OF_MANY, MANY = 5, 3, 1000
+# Each of them an average over balanced bags; the choice of settings makes do with fewer bags.
+BAGGED = ("bagged_tfidf", "bagged_regression", "bagged_hybrid")
+TIMES_RAREST = (1, 2, 4)
+BAGS, BAGS_IN_SEARCH = 20, 3
 
 
 @dataclass
@@ -63,12 +67,13 @@ def fit_probe(
     cross-validation within those training documents, by macro-F1.
 
     Args:
-        method: `majority`, `tfidf`, `logistic_regression`, `hybrid` (all logistic regression) or `knn`.
+        method: `majority`, `tfidf`, `logistic_regression`, `hybrid` (all logistic regression), `knn`, or one of
+            `BAGGED`.
         features: Of all training and test documents.
         rows: Training documents to use.
         targets: Classes of those documents: `(rows,)` numbers, or `(rows, classes)` of 0 and 1.
         classes: Number of classes.
-        seed: Of the folds.
+        seed: Of the folds, and of the bags.
 
     Returns:
         `(test documents, classes)` probabilities, and the settings chosen.
@@ -84,7 +89,10 @@ def fit_probe(
     x, test = features.train[rows], features.test
     if method != "knn":  # a few documents need but as many dimensions
         x, test = rotate(x, test)
-    model, grid, default = _nearest_neighbours(len(rows)) if method == "knn" else _regression()
+    if method == "knn":
+        model, grid, default = _nearest_neighbours(len(rows))
+    else:
+        model, grid, default = _bags(seed) if method in BAGGED else _regression()
     if features.beside is not None:
         model, grid, default = _with_weight(model, grid, default, x.shape[1])
         x, test = _beside(x, features.beside.train[rows]), _beside(test, features.beside.test)
@@ -107,6 +115,13 @@ def _regression() -> Search:
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(class_weight="balanced", max_iter=2000), {"C": list(PENALTIES)}, {"C": 10.0}
+
+
+def _bags(seed: int) -> Search:
+    from balanced_bags import BalancedBags
+
+    grid = {"C": list(PENALTIES), "times_rarest": list(TIMES_RAREST)}
+    return BalancedBags(bags=BAGS_IN_SEARCH, seed=seed), grid, {"C": 10.0, "times_rarest": 1}
 
 
 def _with_weight(model: Any, grid: dict[str, list[Any]], default: dict[str, Any], start: int) -> Search:
@@ -141,11 +156,15 @@ def _chosen(
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
     folds = min(FOLDS if len(y) < MANY else FOLDS_OF_MANY, smallest)
-    if folds < 2:  # a class of one document cannot be in two folds
-        return model.set_params(**default).fit(x, y), _named(default)
-    search = GridSearchCV(model, grid, scoring="f1_macro", cv=StratifiedKFold(folds, shuffle=True, random_state=seed))
-    search.fit(x, y)
-    return search.best_estimator_, _named(search.best_params_)
+    chosen = default
+    if folds > 1:  # a class of one document cannot be in two folds
+        cv = StratifiedKFold(folds, shuffle=True, random_state=seed)
+        chosen = GridSearchCV(model, grid, scoring="f1_macro", cv=cv, refit=False).fit(x, y).best_params_
+    model.set_params(**chosen)
+    for name in model.get_params():
+        if name.split("__")[-1] == "bags":
+            model.set_params(**{name: BAGS})
+    return model.fit(x, y), _named(chosen)
 
 
 def _named(settings: dict[str, Any]) -> dict[str, Any]:

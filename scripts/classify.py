@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from classification_cells import Cell, ResultFolder, all_cells
-from classify_options import TRAINED, ProtocolOptions, TrainingOptions
+from classify_options import HYBRIDS, TRAINED, ProtocolOptions, TrainingOptions
 from command_line import RecipeParser, run
 from corpora.columns import NoteColumns
 from corpora.errors import InputError
@@ -87,7 +87,7 @@ class Study:
         from classification_probes import fit_probe
 
         # Methods that read the same features share them.
-        kind = (cell.model, cell.reading, cell.method == "hybrid")
+        kind = (cell.model, cell.reading, cell.method in HYBRIDS)
         if self._features is None or self._features[0] != kind:
             self._features = (kind, self._make_features(cell))
         rows, classes = self.rows(cell), len(self.task.labels)
@@ -101,7 +101,7 @@ class Study:
             return self._bag()
         embeddings = self.embedded(cell)
         dense = embedding_features(embeddings["train"], embeddings["test"])
-        return side_by_side(self._bag(), dense) if cell.method == "hybrid" else dense
+        return side_by_side(self._bag(), dense) if cell.method in HYBRIDS else dense
 
     def _bag(self) -> Any:
         from classification_probes import bag_of_words

@@ -8,6 +8,7 @@ from typing import Literal
 from column_options import DocumentColumns
 
 ADAPTERS = ("lora", "dora", "ia3", "ln_tuning")
+HYBRIDS = ("hybrid", "bagged_hybrid")
 # Trained by gradient descent, with chance of their own; those after the first with the encoder.
 TRAINED = ("mlp", "fine_tuned", *ADAPTERS)
 
@@ -26,13 +27,26 @@ class ProtocolOptions(DocumentColumns):
         default_factory=list, metadata={"help": "NAME=CHECKPOINT, folder or Hub id; the first is the reference."}
     )
     methods: list[
-        Literal["logistic_regression", "knn", "hybrid", "mlp", "fine_tuned", "lora", "dora", "ia3", "ln_tuning"]
+        Literal[
+            "logistic_regression",
+            "knn",
+            "hybrid",
+            "bagged_regression",
+            "bagged_hybrid",
+            "mlp",
+            "fine_tuned",
+            "lora",
+            "dora",
+            "ia3",
+            "ln_tuning",
+        ]
     ] = field(
         default_factory=lambda: ["logistic_regression", "hybrid"],
         metadata={
-            "help": "On frozen embeddings: logistic_regression, knn, hybrid (embedding beside TF-IDF), mlp (the "
-            "study's head). Trained with the encoder: fine_tuned (to the depths of --freeze), or few weights by peft: "
-            "lora, dora, ia3 (factors of activations), ln_tuning (the layer norms)."
+            "help": "On frozen embeddings: logistic_regression, knn, hybrid (embedding beside TF-IDF), "
+            "bagged_regression and bagged_hybrid (averaged over samples with as many documents of every class), mlp "
+            "(the study's head). Trained with the encoder: fine_tuned (to the depths of --freeze), or few weights by "
+            "peft: lora, dora, ia3 (factors of activations), ln_tuning (the layer norms)."
         },
     )
     freeze: list[str] = field(

@@ -161,10 +161,19 @@ def rotate(train: Any, test: Any) -> tuple[Any, Any]:
     """
     if train.shape[0] > min(train.shape[1], ROTATED):
         return train, test
+    axes, lengths = principal_axes(train)
+    return axes * lengths, _dense(test @ train.T) @ axes / lengths
+
+
+def principal_axes(train: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return `(documents, axes)` orthonormal columns and `(axes,)` lengths; their product is the features rotated.
+
+    Args:
+        train: `(documents, features)`, sparse or dense.
+    """
     values, vectors = np.linalg.eigh(_dense(train @ train.T))
     kept = values > 1e-10 * values[-1]
-    axes, lengths = vectors[:, kept], np.sqrt(values[kept])
-    return axes * lengths, _dense(test @ train.T) @ axes / lengths
+    return vectors[:, kept], np.sqrt(values[kept])
 
 
 def _dense(products: Any) -> np.ndarray:

@@ -71,15 +71,16 @@ def results(folder):
     return json.loads((folder / "results.json").read_text())
 
 
-def test_every_method_has_its_cells_and_the_files_hold_what_they_say(base, corpus, tmp_path, capsys):
-    methods = ["--methods", "logistic_regression", "knn", "hybrid", "mlp", "fine_tuned", "lora"]
+def test_every_method_has_its_cells_and_the_files_hold_what_they_say(base, corpus, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("classification_probes.TIMES_RAREST", (1,))
+    methods = ["--methods", "logistic_regression", "knn", "hybrid", "mlp", "fine_tuned", "lora", "bagged_hybrid"]
     options = ["--freeze", "none", "1", "--seeds", 1, "--readings", "windows", "attention"]
     study(corpus, tmp_path / "out", "--models", f"tiny={base}", *methods, *options)
     found = results(tmp_path / "out")
     assert (found["schema_version"], found["kind"], found["task"]) == (1, "classification", "single_label")
     assert found["labels"] == ["cardiology", "renal", "skin"]
     systems = {(cell["model"], cell["method"], cell["reading"], cell["frozen"]) for cell in found["cells"]}
-    assert len(systems) == 2 + 7 + 4  # probes have no attention to learn
+    assert len(systems) == 3 + 8 + 4  # probes have no attention to learn
     assert len(found["cells"]) == 2 * len(systems)
     targets = np.load(tmp_path / "out" / "test_targets.npz")
     for cell in found["cells"]:
