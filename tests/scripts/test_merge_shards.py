@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from transformers import PreTrainedModel
 
 import encode
 import merge_shards
@@ -131,6 +132,16 @@ def test_two_processes_write_the_bytes_of_one(arguments, tmp_path, monkeypatch):
 
     from modeling.document_encoder import DocumentEncoder
 
+    # transformers swaps a method of all models while it loads one. Two threads that load at once, as processes never
+    # do, would leave it swapped, and models of later tests without tied weights.
+    load, loading = DocumentEncoder.from_pretrained, threading.Lock()
+
+    def load_alone(*arguments, **options):
+        with loading:
+            return load(*arguments, **options)
+
+    monkeypatch.setattr(DocumentEncoder, "from_pretrained", load_alone)
+    tie_weights = PreTrainedModel.tie_weights
     real = DocumentEncoder.encode
     monkeypatch.setattr(
         DocumentEncoder, "encode", lambda self, texts, *more: encoded[own.rank].append(len(texts)) or real(self, texts)
@@ -152,6 +163,7 @@ def test_two_processes_write_the_bytes_of_one(arguments, tmp_path, monkeypatch):
         thread.start()
     for thread in threads:
         thread.join()
+    assert PreTrainedModel.tie_weights is tie_weights
     assert not failures and encoded == {0: [8, 8, 8], 1: [8, 8, 1]}
     assert (tmp_path / "out.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
     assert not list(tmp_path.glob("*.partial"))
