@@ -19,6 +19,9 @@ FOLDS, FOLDS_OF_MANY, MANY = 5, 3, 1000
 # Each of them an average over balanced bags; the choice of settings makes do with fewer bags.
 BAGGED = ("bagged_tfidf", "bagged_regression", "bagged_hybrid")
 TIMES_RAREST = (1, 2, 4)
+# How often cross-validation is to have seen documents of the rarest class, which is what bags are for, before it
+# chooses: with a score for each of a dozen documents the choice would be one of chance.
+RAREST_SEEN, REPEATS = 50, 3
 BAGS, BAGS_IN_SEARCH = 20, 3
 
 
@@ -96,7 +99,9 @@ def fit_probe(
     if features.beside is not None:
         model, grid, default = _with_weight(model, grid, default, x.shape[1])
         x, test = _beside(x, features.beside.train[rows]), _beside(test, features.beside.test)
-    model, settings = _chosen(model, grid, default, x, targets, int(counts.min()), seed)
+    smallest = int(counts.min())
+    repeats = min(REPEATS, -(-RAREST_SEEN // smallest)) if method in BAGGED else 1
+    model, settings = _chosen(model, grid, default, x, targets, smallest, repeats, seed)
     found[:, model.classes_] = model.predict_proba(test)
     return found, settings
 
@@ -151,14 +156,21 @@ def _weigh(x: Any, start: int, weight: float) -> Any:
 
 
 def _chosen(
-    model: Any, grid: dict[str, list[Any]], default: dict[str, Any], x: Any, y: np.ndarray, smallest: int, seed: int
+    model: Any,
+    grid: dict[str, list[Any]],
+    default: dict[str, Any],
+    x: Any,
+    y: np.ndarray,
+    smallest: int,
+    repeats: int,
+    seed: int,
 ) -> tuple[Any, dict[str, Any]]:
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold
 
     folds = min(FOLDS if len(y) < MANY else FOLDS_OF_MANY, smallest)
     chosen = default
     if folds > 1:  # a class of one document cannot be in two folds
-        cv = StratifiedKFold(folds, shuffle=True, random_state=seed)
+        cv = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
         chosen = GridSearchCV(model, grid, scoring="f1_macro", cv=cv, refit=False).fit(x, y).best_params_
     model.set_params(**chosen)
     for name in model.get_params():
