@@ -24,6 +24,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from project_scripts import script
 
+from corpora.complete_files import complete_file
+from corpora.json_files import write_json
+
 if TYPE_CHECKING:
     from reporting.printed_table import PrintedTable
     from reporting.result_rows import Row
@@ -89,7 +92,7 @@ def train(name: str, seed: int, corpus: Path, folder: Path, options: argparse.Na
         memory = script("pretrain", log=log, **started, **COMMON, **QUIET, **budget, **arm)
         summary = json.loads((model / "training_summary.json").read_text())
         found = {"steps": summary["steps"], "seconds": summary["seconds"], "peak_mebibytes": round(memory)}
-        _write(facts, json.dumps(found))
+        write_json(facts, found)
     return model
 
 
@@ -206,12 +209,6 @@ def _paired(row: Row, reference: Row, samples: int) -> tuple[Any, Any]:
     )
 
 
-def _write(file: Path, text: str) -> None:
-    partial = file.with_name(file.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)
-
-
 def check_settings(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Refuse to mix the scores of different settings in one folder."""
     settings: Mapping[str, Any] = json.loads(
@@ -227,7 +224,7 @@ def check_settings(options: argparse.Namespace, parser: argparse.ArgumentParser)
         parser.error(f"{options.output_dir} holds no ablation")
     else:
         options.output_dir.mkdir(parents=True, exist_ok=True)
-        _write(file, json.dumps(settings, indent=2))
+        write_json(file, settings)
 
 
 def parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, argparse.ArgumentParser]:
@@ -282,7 +279,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = "\n".join(table.markdown() for table in found if table is not None)
     print(text or "no arm is finished yet")
     if text:
-        _write(options.output_dir / "table.md", text)
+        with complete_file(options.output_dir / "table.md") as file:
+            file.write(text)
 
 
 if __name__ == "__main__":

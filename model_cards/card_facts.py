@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import InputError
-from model_cards.card_files import STORED_FACTS, TRAINING, read_json, write_json
+from corpora.json_files import read_fields
+from model_cards.card_files import STORED_FACTS, TRAINING, write_json
 from model_cards.markdown import one_line
 from model_cards.statements import DataStatement, ModelStatement, filled, updated
 
@@ -62,13 +63,13 @@ def read_facts(folder: Path) -> CardFacts:
     Raises:
         InputError: A file of them is damaged.
     """
-    training = read_json(folder / TRAINING, "train again") if (folder / TRAINING).is_file() else None
+    training = read_fields(folder / TRAINING, "train again") if (folder / TRAINING).is_file() else None
     if training is not None and not isinstance(training.get("settings", {}), dict):
         raise InputError("does not hold settings", file=folder / TRAINING, remedy="train again")
     file = folder / STORED_FACTS
     if not file.is_file():
         return CardFacts(training=training)
-    content = read_json(file, MEND)
+    content = read_fields(file, MEND)
     try:
         if content["schema_version"] != SCHEMA_VERSION:
             raise InputError(f"has schema version {content['schema_version']}", file=file, remedy=MEND)

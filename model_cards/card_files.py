@@ -1,4 +1,4 @@
-"""Reading and writing the files beside a card: whole or not at all."""
+"""The files beside a card, and how they are written: whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from corpora.errors import InputError
+from corpora.complete_files import complete_file
 
 CARD = "README.md"
 STORED_FACTS = "card_facts.json"
@@ -16,26 +16,10 @@ EMISSIONS = "emissions.csv"
 FIGURES = "figures"
 
 
-def read_json(file: Path, remedy: str) -> dict[str, Any]:
-    """Return what a JSON file holds.
-
-    Raises:
-        InputError: It is no JSON, or holds something else than fields with values.
-    """
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:  # not UTF-8 either
-        raise InputError("is not whole JSON", file=file, remedy=remedy) from error
-    if not isinstance(content, dict):
-        raise InputError("does not hold fields with values", file=file, remedy=remedy)
-    return content
-
-
 def write_text(file: Path, content: str) -> None:
     """Write a text file whole or not at all."""
-    partial = file.with_name(file.name + ".partial")
-    partial.write_text(content, encoding="utf-8", newline="\n")
-    partial.replace(file)
+    with complete_file(file) as stream:
+        stream.write(content)
 
 
 def write_json(file: Path, content: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpora.columns import NoteColumns
+from corpora.complete_files import complete_file
 from corpora.errors import InputError
 from model_cards.allowed_files import sort_files
 from model_cards.file_texts import TOKENIZER_FILES, is_text, text_pieces
@@ -178,7 +179,6 @@ def _trained_here(folder: Path) -> bool:
 
 
 def _write_report(report: Path, rare: RareWords) -> None:
-    partial = report.with_name(report.name + ".partial")
-    lines = [f"{word}\t{count}\n" for word, count in rare.rare().items()]
-    partial.write_text("word\tpatients\n" + "".join(lines), encoding="utf-8")
-    partial.replace(report)
+    with complete_file(report) as file:
+        file.write("word\tpatients\n")
+        file.writelines(f"{word}\t{count}\n" for word, count in rare.rare().items())

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import InputError
-from model_cards.card_files import AUDIT, read_json
+from corpora.json_files import read_fields
+from model_cards.card_files import AUDIT
 from model_cards.card_tables import thresholds_table
 from model_cards.markdown import text
 from modeling.weights_digest import weights_digest
@@ -31,7 +32,7 @@ def read_audit(folder: Path) -> dict[str, Any] | None:
     file = folder / AUDIT
     if not file.is_file():
         return None
-    audit = read_json(file, AGAIN)
+    audit = read_fields(file, AGAIN)
     parts = (("sentences", list), ("thresholds", dict), ("settings", dict))
     if (
         audit.get("kind") != "privacy_audit"

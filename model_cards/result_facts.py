@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from corpora.errors import InputError
+from corpora.json_files import read_fields
 from metrics.classification import predicted_categories
 from metrics.intervals import percentile_interval, resample_scores, resample_within_classes
 from metrics.measures import MEASURES
-from model_cards.card_files import read_json
 from model_cards.markdown import short_name
 from model_cards.result_arrays import AGAIN, read_array
 from model_cards.tagging_facts import read_tagging
@@ -74,7 +74,7 @@ def read_results(folder: str | Path) -> dict[str, Any]:
     file = folder / "results.json"
     if not file.is_file():
         raise InputError("holds no results.json", file=folder, remedy=f"give an output folder of {SCRIPTS}")
-    content = read_json(file, AGAIN)
+    content = read_fields(file, AGAIN)
     readers = {"classification": _read_classification, "embedding_space": _read_space, "tagging": read_tagging}
     if content.get("kind") not in readers or content.get("schema_version") != 1:
         raise InputError(f"is not of {SCRIPTS}, or of another version of them", file=file, remedy=AGAIN)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import InputError
-from model_cards.card_files import EMISSIONS, read_json
+from corpora.json_files import read_fields
+from model_cards.card_files import EMISSIONS
 from model_cards.markdown import one_line, short_name
 
 CLASSIFIER, TAGGER = "note_classifier", "token_tagger"
@@ -35,7 +36,7 @@ def read_model(folder: Path) -> dict[str, Any]:
     """
     remedy = "copy the checkpoint again"
     files = {
-        name: read_json(folder / name, remedy) if (folder / name).is_file() else {}
+        name: read_fields(folder / name, remedy) if (folder / name).is_file() else {}
         for name in ("config.json", "sentence_bert_config.json", "1_Pooling/config.json")
     }
     config, sentence, pooling = files.values()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import InputError
+from corpora.json_files import read_fields
 from reporting.claims import ClaimResult, Roles, join_claims
 from reporting.claims_tables import claims_table, findings_table
 from reporting.classification_results import ClassificationResults, join_results, load_results
@@ -173,11 +174,7 @@ def _kind(folder: Path) -> str:
             file=folder,
             remedy=remedy,
         )
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:  # not UTF-8 is one, too
-        raise InputError("is not whole JSON", file=file, remedy=GIVE) from error
-    kind = values.get("kind") if isinstance(values, dict) else None
+    kind = read_fields(file, GIVE).get("kind")
     if kind not in ("classification", "embedding_space", "tagging", "concept_transfer"):
         raise InputError("holds results that no claim speaks of", file=file, remedy=GIVE)
     return kind

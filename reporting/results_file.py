@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from corpora.errors import InputError
+from corpora.json_files import read_fields
 from reporting.json_fields import JsonFields
 
 
@@ -27,11 +27,7 @@ def read_results_file(folder: Path, kind: str, what: str, version: int, script: 
         raise InputError("no such folder", file=folder, remedy=give)
     if not file.is_file():
         raise InputError("holds no results.json", file=folder, remedy=give)
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:  # not UTF-8 is one, too
-        raise InputError("is not whole JSON", file=file, remedy=again) from error
-    fields = JsonFields(values, file, remedy=again)
+    fields = JsonFields(read_fields(file, again), file, remedy=again)
     if fields.values.get("kind") != kind:
         raise InputError(f"is not of {what}", file=file, remedy=give)
     found = fields.values.get("schema_version")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from corpora.complete_files import complete_file
 from metrics.measured import Measured
 from reporting.figure_style import COLOURS
 from reporting.space_page_data import DRAWING_NODES, HEAT_MAP_SIZE, MAP_POINTS, model_looks, page_data, short
@@ -62,9 +63,9 @@ def write_space_page(results: SpaceResults, file: str | Path) -> Path:
         The file.
     """
     file = Path(file)
-    partial = file.with_name(file.name + ".partial")
-    partial.write_text(space_page(results), encoding="utf-8")
-    return partial.replace(file)
+    with complete_file(file) as stream:
+        stream.write(space_page(results))
+    return file
 
 
 def space_page(results: SpaceResults) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from corpora.errors import InputError
+from corpora.json_files import read_json
 from reporting.claims import Roles
 from reporting.json_fields import JsonFields
 
@@ -111,7 +111,7 @@ def load_study(folder: str | Path) -> StudyResults:
         InputError: It is no such folder, or its manifest is damaged.
     """
     folder = Path(folder)
-    manifest = _read(folder / MANIFEST)
+    manifest = read_json(folder / MANIFEST)
     if manifest is None or manifest.get("kind") != "study":
         raise InputError("holds no study", file=folder, remedy="give the --output_dir of run_study.py")
     entries = JsonFields(manifest, folder / MANIFEST, remedy=REMEDY).values.get("steps")
@@ -121,23 +121,23 @@ def load_study(folder: str | Path) -> StudyResults:
     for number, entry in enumerate(entries):
         fields = JsonFields(entry, folder / MANIFEST, f"step {number + 1}", remedy=REMEDY)
         name = fields.text("name")
-        record = _read(folder / "steps" / f"{name}.json")
+        record = read_json(folder / "steps" / f"{name}.json")
         seconds = record["seconds"] if record is not None else None
         objective = fields.text("objective", optional=True)
         steps.append(StepRecord(name, fields.text("script"), folder / fields.text("folder"), objective, seconds))
     done = [step for step in steps if step.seconds is not None]
     corpora = {
-        step.name.split("/")[1]: _read(step.folder / "preparation.json") or {}
+        step.name.split("/")[1]: read_json(step.folder / "preparation.json") or {}
         for step in done
         if step.name.startswith("corpus/")
     }
     for name, place in (manifest.get("prepared") or {}).items():
-        corpora[name] = _read(Path(place) / "preparation.json") or {}
+        corpora[name] = read_json(Path(place) / "preparation.json") or {}
     return StudyResults(folder, steps, corpora, [_base(folder), *_adapted(done, manifest.get("sweeps") or {})])
 
 
 def _base(folder: Path) -> StudyModel:
-    summary = _read(folder / "models" / BASE / SUMMARY) or {}
+    summary = read_json(folder / "models" / BASE / SUMMARY) or {}
     return StudyModel(BASE, None, summary, None, BASE, summary.get("tokens_read"))
 
 
@@ -148,25 +148,17 @@ def _adapted(steps: Sequence[StepRecord], sweeps: Mapping[str, Any]) -> Iterator
         if kind != "adapt" or len(rest) != 2:
             continue
         stages = [one for one in steps if one.name.startswith(f"{step.name}/")] + [step]
-        summaries = [_read(one.folder / SUMMARY) or {} for one in stages]
+        summaries = [read_json(one.folder / SUMMARY) or {} for one in stages]
         swept = sweeps.get(rest[1]) or {}
         tokens = [summary.get("tokens_read") for summary in summaries]
         yield StudyModel(
             name=rest[1],
             corpus=rest[0],
             summary=summaries[-1],
-            audit=_read(step.folder / "privacy_audit.json"),
+            audit=read_json(step.folder / "privacy_audit.json"),
             # The models of a sweep stand for no objective: there are many of the same.
             role="other" if swept else ROLES.get(tuple(one.objective for one in stages), "other"),
             tokens=sum(tokens) if all(tokens) else None,
             sweep=swept.get("sweep"),
             values=swept.get("values") or {},
         )
-
-
-def _read(file: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None

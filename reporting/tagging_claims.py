@@ -7,7 +7,6 @@ where the study scores sub-words with `O` as a class.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from corpora.errors import InputError
+from corpora.json_files import read_fields
 from metrics.intervals import PairedDifference, ResampledScores, paired_difference
 from reporting.claims import OURS, ClaimResult, Finding, Roles, finding
 from reporting.study_results import BASE
@@ -150,14 +150,7 @@ def _settings(row: TaggingRow) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for folder in dict.fromkeys(cell.folder for cell in row.cells):
         file = folder / "settings.json"
-        try:
-            settings = json.loads(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError("cannot be read", file=file, remedy=AGAIN) from error
-        except ValueError as error:
-            raise InputError("is not whole JSON", file=file, remedy=AGAIN) from error
-        if not isinstance(settings, dict):
-            raise InputError("is not a mapping", file=file, remedy=AGAIN)
+        settings = read_fields(file, AGAIN)
         if found and found != settings:
             changed = ", ".join(sorted(name for name in found | settings if found.get(name) != settings.get(name)))
             raise InputError(

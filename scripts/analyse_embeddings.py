@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from command_line import RecipeParser, run
 from corpora.errors import InputError
+from corpora.json_files import write_json
 from corpora.records import ReadingOptions
 from corpora.shards import Shard
 from embedding_files import EmbeddingOutput, digest_of_model, read_embeddings
 from encoder_options import EncoderOptions
-from json_files import write_json
 from modeling.checkpoint_folder import check_checkpoint
 from space_documents import Source, SpaceDocuments, halves, matched_embeddings, read_documents, read_sources
 from space_options import MeasureOptions, SpaceOptions

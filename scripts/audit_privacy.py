@@ -19,8 +19,8 @@ from audit_options import ATTACKS, AttackOptions, AuditOptions
 from command_line import RecipeParser, run
 from corpora.canaries import Canary, read_canaries
 from corpora.errors import InputError
+from corpora.json_files import write_json
 from corpora.records import ReadingOptions
-from json_files import write_json
 from metrics.privacy_verdict import THRESHOLDS, privacy_verdict
 from modeling.checkpoint_folder import check_checkpoint
 from modeling.weights_digest import weights_digest

@@ -23,10 +23,10 @@ from column_options import DocumentColumns
 from command_line import RecipeParser, run
 from corpora.columns import NoteColumns
 from corpora.errors import InputError
+from corpora.json_files import write_json
 from corpora.records import ReadingOptions
 from deployed_models import DeployedCheckpoint
 from export_onnx import PACKAGES, cosine, export, synthetic_texts
-from json_files import write_json
 from measure_inference import EXPORTED, TORCH
 from modeling.exported_model import missing_packages
 from named_paths import named_paths

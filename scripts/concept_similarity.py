@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from command_line import RecipeParser, run
 from corpora.concept_relations import ConceptRelation, read_relations
 from corpora.errors import InputError
+from corpora.json_files import write_json
 from corpora.text_pairs import TextPairs, read_text_pairs
-from json_files import write_json
 from modeling.checkpoint_folder import check_checkpoint
 from named_paths import named_paths
 

@@ -15,7 +15,7 @@ from concept_transfer_cells import TransferCell, TransferFolder
 from concept_transfer_options import FitOptions
 from concept_transfer_sites import Pair, Sites, sets_of, together
 from concept_transfer_vectors import ConceptVectors
-from json_files import write_json
+from corpora.json_files import write_json
 
 if TYPE_CHECKING:
     import torch

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from command_line import RecipeParser, run
 from corpora.errors import InputError
-from json_files import write_json
+from corpora.json_files import write_json
 
 if TYPE_CHECKING:
     from reporting.metric_correlations import Task

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from corpora.errors import InputError
-from json_files import write_json
+from corpora.json_files import write_json
 
 SHARD = 256  # documents between two saves
 

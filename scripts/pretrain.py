@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from command_line import RecipeParser, run
 from corpora.errors import InputError
+from corpora.json_files import write_json
 from corpora.records import ReadingOptions
 from corpora.sources import find_sources
-from json_files import write_json
 from launching import is_main_process, say, warn_about_missing_processes
 from modeling.checkpoint_folder import check_checkpoint
 from pretrain_options import CardOptions, ModelOptions, NotesOptions, ObjectiveOptions, RowOptions, SpaceOptions

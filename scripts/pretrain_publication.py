@@ -14,8 +14,8 @@ from audit_options import AttackOptions
 from command_line import RecipeParser
 from corpora.canaries import CANARY_FILE, Canary, read_canaries
 from corpora.errors import InputError
+from corpora.json_files import write_json
 from corpora.records import ReadingOptions
-from json_files import write_json
 from launching import say
 from modeling.checkpoint_folder import check_checkpoint
 from pretrain_options import CardOptions, ModelOptions, NotesOptions

@@ -13,10 +13,10 @@ from column_options import DocumentColumns
 from command_line import RecipeParser, run
 from corpora.columns import NoteColumns
 from corpora.errors import InputError
+from corpora.json_files import write_json
 from corpora.records import ReadingOptions
 from embedding_files import read_embeddings, rows_of_documents
 from encoder_options import EncoderOptions
-from json_files import write_json
 from modeling.checkpoint_folder import check_checkpoint
 from named_paths import named_paths
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import InputError
-from json_files import write_json
+from corpora.json_files import write_json
 
 SETTINGS = "run_settings.json"
 SUMMARY = "training_summary.json"

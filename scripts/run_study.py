@@ -19,7 +19,7 @@ from typing import IO
 
 from command_line import RecipeParser, run
 from corpora.errors import InputError
-from json_files import write_json
+from corpora.json_files import write_json
 from reporting.durations import minutes
 from reporting.study_results import MANIFEST
 from study_options import check_options

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from json_files import read_json
+from corpora.json_files import read_json
 from modeling.checkpoint_folder import HUB_ID
 from pretrain_options import ModelOptions
 from run_folder import SUMMARY

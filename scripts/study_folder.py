@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from corpora.errors import InputError
-from json_files import write_json
+from corpora.json_files import write_json
 
 RESULTS, SETTINGS = "results.json", "settings.json"
 

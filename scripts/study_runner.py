@@ -17,7 +17,7 @@ from typing import IO, Any
 import yaml
 
 from corpora.errors import InputError
-from json_files import read_json, write_json
+from corpora.json_files import read_json, write_json
 from study_plan import Step, step_digests
 
 SCRIPTS = Path(__file__).resolve().parent

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from classify_options import ADAPTERS
-from json_files import read_json
+from corpora.json_files import read_json
 from reporting.durations import minutes
 from study_plan import Step
 from study_runner import StudyFolder

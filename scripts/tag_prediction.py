@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from command_line import RecipeParser
 from corpora.annotated_files import find_annotated_inputs
 from corpora.errors import InputError
+from corpora.json_files import write_json
 from corpora.tagging_options import TaggingReadingOptions
-from json_files import write_json
 from modeling.checkpoint_folder import check_checkpoint
 from tag_options import PredictedFiles, ScoredFiles
 

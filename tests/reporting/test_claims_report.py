@@ -95,7 +95,7 @@ def test_folders_of_several_kinds_are_told_apart_and_joined_by_name(write_result
         ("table.md", "", "holds no results.json; give output folders"),
         ("settings.json", "{}", "is not finished: it holds no results.json; run its script again"),
         ("results.json", "{", "results.json: is not whole JSON"),
-        ("results.json", "[]", "results.json: holds results that no claim speaks of"),
+        ("results.json", "[]", "results.json: does not hold fields with values"),
         ("results.json", '{"kind": "probe"}', "results.json: holds results that no claim speaks of"),
         ("results.json", '{"kind": "tagging", "schema_version": 0}', "has schema version 0, not 1"),
     ],

@@ -73,7 +73,7 @@ DAMAGES = {
         lambda f: (f / "results.json").write_text((f / "results.json").read_text()[:-40]),
         "results.json: is not whole JSON; run classify.py again",
     ),
-    "a list": (lambda f: (f / "results.json").write_text("[]"), "results.json: is not a mapping"),
+    "a list": (lambda f: (f / "results.json").write_text("[]"), "results.json: does not hold fields with values"),
     "foreign": (set_value(kind="retrieval"), "is not of a classification; give the output folder of classify.py"),
     "other version": (set_value(schema_version=2), "has schema version 2, not 1"),
     "task": (set_value(task="regression"), "'task' is not one of single_label, multi_label, ordinal"),

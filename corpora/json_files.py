@@ -7,12 +7,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+from corpora.complete_files import complete_file
+from corpora.errors import InputError
+
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file whole or not at all; what is not a number becomes null, for JSON knows no NaN."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with complete_file(path) as file:
+        file.write(json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -22,6 +24,23 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def read_fields(file: Path, remedy: str) -> dict[str, Any]:
+    """Return the mapping in a JSON file that must be there.
+
+    Raises:
+        InputError: It cannot be read, is no JSON, or holds something else than a mapping.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=file, remedy=remedy) from error
+    except ValueError as error:  # not UTF-8 is one, too
+        raise InputError("is not whole JSON", file=file, remedy=remedy) from error
+    if not isinstance(content, dict):
+        raise InputError("does not hold fields with values", file=file, remedy=remedy)
+    return content
 
 
 def _finite(value: Any) -> Any:
