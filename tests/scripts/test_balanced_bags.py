@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import sklearn.model_selection
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
@@ -76,6 +77,12 @@ def test_bags_find_a_rare_class_that_weights_leave_among_the_many(monkeypatch):
 
 def test_bags_of_words_beside_embeddings_choose_their_weight(monkeypatch):
     monkeypatch.setattr(probes, "PENALTIES", (3.0, 30.0))
+    monkeypatch.setattr(probes, "RAREST_SEEN", 9)  # of 8 documents: twice
+    seen = []
+    cross_validation = "sklearn.model_selection.RepeatedStratifiedKFold"
+    folds = sklearn.model_selection.RepeatedStratifiedKFold
+    monkeypatch.setattr(cross_validation, lambda **options: seen.append(options["n_repeats"]) or folds(**options))
+    monkeypatch.setattr(probes, "TIMES_RAREST", (1, 2))
     bags = []
     fit = BalancedBags.fit
     monkeypatch.setattr(BalancedBags, "fit", lambda self, x, y: bags.append(self.bags) or fit(self, x, y))
@@ -85,6 +92,7 @@ def test_bags_of_words_beside_embeddings_choose_their_weight(monkeypatch):
     found, settings = probes.fit_probe("bagged_hybrid", both, np.arange(len(y)), y, 4, seed=0)
     assert settings.keys() == {"C", "times_rarest", "embedding_weight"}
     assert (found[:, 3] == 0).all()  # a class that no training document has
+    assert seen == [2]
     assert set(bags[:-1]) == {probes.BAGS_IN_SEARCH} and bags[-1] == probes.BAGS
     _, settings = probes.fit_probe("bagged_hybrid", both, np.array([0, 40, 62]), y[[0, 40, 62]], 4, seed=0)
     assert settings == {"C": 10.0, "times_rarest": 1, "embedding_weight": 1.0}

@@ -73,6 +73,7 @@ def results(folder):
 
 def test_every_method_has_its_cells_and_the_files_hold_what_they_say(base, corpus, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("classification_probes.TIMES_RAREST", (1,))
+    monkeypatch.setattr("classification_probes.REPEATS", 1)
     methods = ["--methods", "logistic_regression", "knn", "hybrid", "mlp", "fine_tuned", "lora", "bagged_hybrid"]
     options = ["--freeze", "none", "1", "--seeds", 1, "--readings", "windows", "attention"]
     study(corpus, tmp_path / "out", "--models", f"tiny={base}", *methods, *options)
