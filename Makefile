@@ -19,10 +19,9 @@ help: ## Say what each target does
 demo: $(INSTALLED) ## Synthetic notes to an adapted encoder and a table of probes (a few minutes, no GPU)
 	$(BIN)/python scripts/demo.py --output_dir runs/demo
 
-# Two processes of one thread each, whatever the machine; the tests of a file share what they make. Files are dealt out in
-# the order that tests/conftest.py gives them, which knows the long ones.
+# Two processes of one thread each, whatever the machine; the tests of a file share what they make.
 test: $(INSTALLED) ## Run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED) ## Check style and formatting
 	$(BIN)/ruff check .

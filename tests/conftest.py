@@ -14,15 +14,6 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-# Files of few tests that take a minute. Whole files are dealt out to the processes, and for the last one all wait.
-LONG_FILES = ("test_fully_sharded.py", "test_run_study.py", "test_pretrain_publication.py", "test_publish_hub.py")
-
-
-def pytest_collection_modifyitems(items):
-    """Begin with the long files; the others keep their order."""
-    items.sort(key=lambda item: item.path.name not in LONG_FILES)
-
-
 def pytest_collection_finish():
     """Keep what collection has imported out of the garbage collector, which every training calls at its end."""
     gc.collect()
