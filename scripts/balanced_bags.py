@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
 from corpora.few_shot import few_shot_sample
-from frozen_probe import ROTATED, principal_axes
+from frozen_probe import principal_axes
 
 
 class RotatedRegression(LogisticRegression):
@@ -26,9 +26,10 @@ class RotatedRegression(LogisticRegression):
 
     def fit(self, x: Any, y: np.ndarray) -> RotatedRegression:
         """Fit; `x` is `(documents, features)`, sparse or dense, and `y` `(documents,)`."""
-        if x.shape[0] > min(x.shape[1], ROTATED):
+        found = principal_axes(x)
+        if found is None:
             return super().fit(x, y)
-        axes, lengths = principal_axes(x)
+        axes, lengths = found
         super().fit(axes * lengths, y)
         self.coef_ = np.asarray(x.T @ (axes @ (self.coef_ / lengths).T)).T
         self.n_features_in_ = x.shape[1]

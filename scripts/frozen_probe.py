@@ -159,18 +159,23 @@ def rotate(train: Any, test: Any) -> tuple[Any, Any]:
     Returns:
         The features in the basis of the training rows' principal axes, or as they were.
     """
-    if train.shape[0] > min(train.shape[1], ROTATED):
+    found = principal_axes(train)
+    if found is None:
         return train, test
-    axes, lengths = principal_axes(train)
+    axes, lengths = found
     return axes * lengths, _dense(test @ train.T) @ axes / lengths
 
 
-def principal_axes(train: Any) -> tuple[np.ndarray, np.ndarray]:
+def principal_axes(train: Any) -> tuple[np.ndarray, np.ndarray] | None:
     """Return `(documents, axes)` orthonormal columns and `(axes,)` lengths; their product is the features rotated.
+
+    None where there are more documents than features, or too many for a rotation to pay.
 
     Args:
         train: `(documents, features)`, sparse or dense.
     """
+    if train.shape[0] > min(train.shape[1], ROTATED):
+        return None
     values, vectors = np.linalg.eigh(_dense(train @ train.T))
     kept = values > 1e-10 * values[-1]
     return vectors[:, kept], np.sqrt(values[kept])
