@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from frozen_probe import rotate, scale
+from frozen_probe import rotate, scale, tf_idf
 
 PENALTIES = (0.3, 3.0, 30.0, 300.0)
 # Of an embedding beside TF-IDF. Both have length 1, but TF-IDF's is spread over thousands of words: at the same weight
@@ -45,10 +45,7 @@ def bag_of_words(train: Sequence[str], test: Sequence[str]) -> Features:
 
     Where there are fewer texts than words, it is in a basis of as many dimensions as there are training texts.
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2 if len(train) > 50 else 1)
-    return Features(*rotate(vectorizer.fit_transform(train), vectorizer.transform(test)))
+    return Features(*rotate(*tf_idf(train, test)))
 
 
 def embedding_features(train: np.ndarray, test: np.ndarray) -> Features:
@@ -173,9 +170,7 @@ def _chosen(
         cv = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
         chosen = GridSearchCV(model, grid, scoring="f1_macro", cv=cv, refit=False).fit(x, y).best_params_
     model.set_params(**chosen)
-    for name in model.get_params():
-        if name.split("__")[-1] == "bags":
-            model.set_params(**{name: BAGS})
+    model.set_params(**{name: BAGS for name in model.get_params() if name.split("__")[-1] == "bags"})
     return model.fit(x, y), _named(chosen)
 
 

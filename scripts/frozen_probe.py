@@ -132,17 +132,23 @@ def probe_label(label: str, train: LabelledSplit, test: LabelledSplit, settings:
 def feature_sets(train: LabelledSplit, test: LabelledSplit) -> Iterator[tuple[str, tuple[Any, Any]]]:
     """Yield the name of each kind of features with those of the training and the test documents."""
     from scipy.sparse import csr_matrix, hstack
-    from sklearn.feature_extraction.text import TfidfVectorizer
 
     yield MAJORITY, (np.zeros((len(train.labels), 0)), np.zeros((len(test.labels), 0)))
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2 if len(train.texts) > 50 else 1)
-    bags = vectorizer.fit_transform(train.texts), vectorizer.transform(test.texts)
+    bags = tf_idf(train.texts, test.texts)
     yield BAG_OF_WORDS, rotate(*bags)
     scaled = {name: scale(train.embeddings[name], test.embeddings[name]) for name in train.embeddings}
     yield from scaled.items()
     for name, dense in scaled.items():
         both = (hstack([bag, csr_matrix(part)]).tocsr() for bag, part in zip(bags, dense, strict=True))
         yield f"{name} + {BAG_OF_WORDS}", rotate(*both)
+
+
+def tf_idf(train: Sequence[str], test: Sequence[str]) -> tuple[Any, Any]:
+    """Return TF-IDF of words and word pairs, fitted on the training texts: `(documents, features)` each, sparse."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2 if len(train) > 50 else 1)
+    return vectorizer.fit_transform(train), vectorizer.transform(test)
 
 
 def rotate(train: Any, test: Any) -> tuple[Any, Any]:
