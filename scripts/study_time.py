@@ -10,7 +10,9 @@ from typing import Any
 from classify_options import ADAPTERS
 from corpora.json_files import read_json
 from reporting.durations import minutes
+from reporting.study_results import BASE
 from study_plan import Step
+from study_recipe import PREPARED
 from study_runner import StudyFolder
 
 # Of a GPU's or CPU's speed on large products of matrices, what an encoder comes to.
@@ -107,12 +109,23 @@ class TimeTable:
         """Return the sizes of the encoder that a step works with."""
         config = read_json(Path(checkpoint) / "config.json") if checkpoint else None
         if config is None:
-            # Every model of a study has the shape of its base.
-            training = next((step.options for step in self.folder.steps.values() if step.name == "base"), None)
-            config = training if training is not None else ROBERTA_BASE
+            config = self._base()
         # DistilBERT has names of its own.
         names = {"hidden_size": "dim", "num_hidden_layers": "n_layers", "vocab_size": "vocab_size"}
         return {name: config.get(name, config.get(other, ROBERTA_BASE[name])) for name, other in names.items()}
+
+    def _base(self) -> Mapping[str, Any]:
+        """Return the sizes of the base, which are those of every model of a study."""
+        steps = self.folder.steps.values()
+        made = {str(step.folder) for step in steps}
+        for step in steps:
+            if step.name == BASE:
+                return step.options
+            start = step.options.get("model_name_or_path")
+            config = read_json(Path(start) / "config.json") if start and start not in made else None
+            if config is not None:
+                return config
+        return ROBERTA_BASE
 
     def _forward(self, checkpoint: str | None, masked: bool = False) -> float:
         """Return the operations of one token, with the share of tokens whose words are predicted where asked."""
@@ -131,8 +144,11 @@ class TimeTable:
         found = [Path(file) for file in files if Path(file).is_file()]
         read = sum(file.stat().st_size * (GZIP if file.suffix == ".gz" else 1) for file in found)
         tokens = read / BYTES_A_WORD * TOKENS_A_WORD
-        report = read_json(Path(folder) / "preparation.json")
-        return (report["documents_kept"] if report else max(1.0, tokens / 400)), tokens
+        report = read_json(Path(folder) / PREPARED)
+        if report is None:
+            return max(1.0, tokens / 400), tokens
+        words = sum(split["words"] for split in report["splits"].values())
+        return report["documents_kept"], words * TOKENS_A_WORD
 
     def _pretraining(self, step: Step) -> float:
         options = step.options

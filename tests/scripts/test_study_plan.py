@@ -1,5 +1,6 @@
 """Recipes of studies and the steps that they become."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from corpora.errors import InputError
 from study_options import check_options
 from study_plan import manifest, plan, step_digests
 from study_recipe import read_study
-from study_runner import chosen_steps, with_dependents, with_needs
+from study_runner import StudyFolder, chosen_steps, with_dependents, with_needs
+from study_time import TimeTable
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = {
@@ -162,6 +164,35 @@ def test_options_are_checked_before_the_first_step(study, tmp_path, changes, mes
     with pytest.raises(InputError) as error:
         check_options(plan(study(changes), tmp_path), tmp_path, tmp_path / "study.yaml")
     assert message in str(error.value) and "study.yaml" in str(error.value)
+
+
+def test_times_are_known_of_corpora_prepared_before_and_of_later_stages(study, make_encoder, tmp_path, monkeypatch):
+    prepared = tmp_path / "prepared"
+    prepared.mkdir()
+    words = {"documents_kept": 50, "splits": {"train": {"words": 8000}, "test": {"words": 2000}}}
+    (prepared / "preparation.json").write_text(json.dumps(words))
+    steps = plan(
+        study(
+            {"base": None, "corpora": {"wards": {"labels": ["specialty"]}}},
+            {"wards": [str(prepared)]},
+            str(make_encoder("bert")),
+        ),
+        tmp_path / "out",
+    )
+    table = TimeTable(StudyFolder(tmp_path / "out", steps), steps)
+    monkeypatch.setattr(table, "rate", lambda: 1.0)
+    seconds = {step.name: table.estimate(step) for step in steps}
+    # The two stages share the tokens of one adaptation, and both have the shape of the base.
+    both = [seconds[name] - 10 for name in ("adapt/wards/both/1", "adapt/wards/both")]
+    assert both[0] == both[1] and sum(both) == seconds["adapt/wards/mlm"] - 10
+    # Embedded once by three models: 1.4 tokens a word, two operations a weight.
+    config = json.loads((Path(study_base(steps)) / "config.json").read_text())
+    weights = 12 * config["num_hidden_layers"] * config["hidden_size"] ** 2
+    assert seconds["classify/wards/specialty/frozen"] - 70 == pytest.approx(3 * 14_000 * 2 * weights)
+
+
+def study_base(steps):
+    return next(step.options["model_name_or_path"] for step in steps if step.name == "adapt/wards/mlm")
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "recipes").glob("study_*.yaml")))
