@@ -56,6 +56,9 @@ def make_trainer(options: argparse.Namespace, folder: str) -> Any:
     documents = made_up_documents(max(options.documents, 2), options.vocabulary)
     trainer = DeclutrTrainer(model, arguments, processing_class=tokenizer, train_dataset=documents)
     trainer.current_gradient_accumulation_steps = 1  # otherwise set by the training loop
+    if options.side == "original":  # with none of what the trainer did to its model
+        trainer.model = untrained_encoder("bert", options.layers, options.hidden_size, options.dropout, tokenizer)
+        trainer.model.to(trainer.args.device)
     trainer.model = trainer.accelerator.prepare_model(trainer.model)  # autocast
     trainer.model.train()
     return trainer

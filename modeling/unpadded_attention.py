@@ -12,6 +12,8 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
+from modeling.processor_dropout import dropout
+
 UNPADDED = "unpadded"  # as `sdpa` and `eager` are called
 
 
@@ -67,7 +69,7 @@ def _each_row(
     key: torch.Tensor,
     value: torch.Tensor,
     sequences: Sequences,
-    dropout: float,
+    probability: float,
     scaling: float | None,
 ) -> torch.Tensor:
     """One call for each run of rows of equal length: a processor has no kernel for uneven ones."""
@@ -76,9 +78,29 @@ def _each_row(
     pieces = []
     for (length, rows), *three in zip(runs, *(one[0].split(sizes, dim=1) for one in (query, key, value)), strict=True):
         by_row = [one.unflatten(1, (rows, length)).transpose(0, 1) for one in three]
-        output = scaled_dot_product_attention(*by_row, dropout_p=dropout, scale=scaling)
+        if probability:
+            output = _with_dropout(*by_row, probability, scaling)
+        else:
+            output = scaled_dot_product_attention(*by_row, scale=scaling)
         pieces.append(output.transpose(1, 2).flatten(0, 1))
     return torch.cat(pieces).unsqueeze(0)
+
+
+def _with_dropout(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, probability: float, scaling: float | None
+) -> torch.Tensor:
+    """As torch does it on a processor, which has no fused kernel with dropout, but for the drawing of the mask.
+
+    Args:
+        query: `(rows, heads, length, size)`.
+        key: The same.
+        value: The same.
+        probability: Of dropout.
+        scaling: Of the scores.
+    """
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    weights = ((query * scaling) @ key.transpose(-2, -1)).softmax(-1)
+    return dropout(weights, probability) @ value
 
 
 def _nested(

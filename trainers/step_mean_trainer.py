@@ -10,6 +10,7 @@ from torch import nn
 from transformers import Trainer
 
 from collators.epochs import EpochDataset
+from modeling.processor_dropout import drop_quickly
 from trainers.epoch_callback import EpochCallback
 from trainers.parameter_groups import give_own_rate
 
@@ -32,6 +33,11 @@ class StepMeanTrainer(Trainer):
         super().__init__(**kwargs)
         # Makes the Trainer count the labels of a whole step and hand the number to `compute_loss`.
         self.model_accepts_loss_kwargs = True
+        if self.args.device.type == "cpu":
+            # There is no device to copy to, and torch warns of it at every pass over the data.
+            self.args.dataloader_pin_memory = False
+            if not self.args.torch_compile:
+                drop_quickly(self.model)
         if isinstance(self.train_dataset, EpochDataset):
             self.add_callback(EpochCallback(self.train_dataset))
 

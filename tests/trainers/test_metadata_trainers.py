@@ -89,12 +89,14 @@ def test_every_parameter_moves_and_the_category_loss_falls(make_model, labelled,
     before = {name: parameter.detach().clone() for name, parameter in trainer.model.named_parameters()}
     heads = [name for name in before if "category_heads" in name]
     assert len(heads) == (12 if loss == "cross_entropy" else 6 + 8)
+    # On the training documents, without dropout: the losses of sixteen steps vary more than they fall.
+    first = trainer.evaluate(trainer.train_dataset)["eval_note_category_loss"]
     trainer.train()
     still = [name for name, parameter in trainer.model.named_parameters() if torch.equal(parameter, before[name])]
     assert still == []
-    losses = [line["note_category_loss"] for line in trainer.state.log_history if "note_category_loss" in line]
+    last = trainer.evaluate(trainer.train_dataset)["eval_note_category_loss"]
     if loss == "cross_entropy":
-        assert np.mean(losses[-4:]) < np.mean(losses[:4])
+        assert last < first - 0.05
 
 
 @pytest.mark.parametrize("loss", LOSSES)
