@@ -66,7 +66,11 @@ def category_cross_entropy(logits: torch.Tensor, targets: torch.Tensor, weights:
 
 
 def supervised_contrastive(
-    vectors: torch.Tensor, targets: torch.Tensor, temperature: float, document_keys: torch.Tensor | None = None
+    vectors: torch.Tensor,
+    targets: torch.Tensor,
+    temperature: float,
+    document_keys: torch.Tensor | None = None,
+    rows: slice = slice(None),
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the SupCon loss (Khosla et al. 2020, equation 2) summed over documents, and over how many.
 
@@ -81,14 +85,19 @@ def supervised_contrastive(
         targets: `(documents,)` int64 with -100 for none.
         temperature: Divides the cosine similarities.
         document_keys: `(documents,)` equal where two rows come from one document; None: all differ.
+        rows: The documents whose losses are summed; each is compared with all.
     """
     known = has_category(targets)
+    wanted = torch.zeros_like(known)
+    wanted[rows] = True
+    places = wanted[known].nonzero().squeeze(1)
     vectors, targets = vectors[known], targets[known]
-    if not len(vectors):
-        return vectors.float().sum(), known.sum()
-    own = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
+    if not len(places):
+        return vectors.float().sum() * 0.0, known[rows].sum()
+    own = places[:, None] == torch.arange(len(vectors), device=vectors.device)[None, :]
     if document_keys is not None:
-        own |= document_keys[known][:, None] == document_keys[known][None, :]
-    positive = (targets[:, None] == targets[None, :]) & ~own
-    losses, _ = nt_xent(vectors, PairRelations(positive, own), temperature)
+        keys = document_keys[known]
+        own |= keys[places, None] == keys[None, :]
+    positive = (targets[places, None] == targets[None, :]) & ~own
+    losses, _ = nt_xent(vectors, PairRelations(positive, own), temperature, rows=places)
     return losses.sum(), positive.any(1).sum()

@@ -13,11 +13,11 @@ CATEGORY_POLICIES = ("negative", "ignore", "positive")
 
 @dataclass(frozen=True)
 class PairRelations:
-    """How the 2N vectors of a batch stand to each other and, if there are any, to M vectors from a memory.
+    """How R of the 2N vectors of a batch (most often all) stand to all of them and, if there are any, to M of a memory.
 
     Args:
-        positive: `(2N, 2N + M)` boolean: the column is a positive of the row.
-        excluded: `(2N, 2N + M)` boolean: the column is left out of the row's denominator (always the row itself).
+        positive: `(R, 2N + M)` boolean: the column is a positive of the row.
+        excluded: `(R, 2N + M)` boolean: the column is left out of the row's denominator (always the row itself).
     """
 
     positive: torch.Tensor
@@ -33,6 +33,7 @@ def pair_relations(
     same_patient: str = "hard_negative",
     category_keys: torch.Tensor | None = None,
     same_category: str = "negative",
+    rows: torch.Tensor | None = None,
 ) -> PairRelations:
     """Decide for each pair of vectors whether it is positive, negative or left out.
 
@@ -51,6 +52,7 @@ def pair_relations(
         category_keys: `(N,)` equal where two anchors come from documents of one category; None for no categories.
         same_category: What spans of other patients' documents of the same category are: `negative` (as any other),
             `ignore` or `positive`.
+        rows: `(R,)` places of the vectors whose relations are wanted; all when not given.
 
     Raises:
         ValueError: A policy is unknown.
@@ -59,19 +61,21 @@ def pair_relations(
         if policy not in known:
             raise ValueError(f"unknown policy {policy!r}, choose from {', '.join(known)}")
     count = len(document_keys)
-    own = torch.eye(2 * count, dtype=torch.bool, device=document_keys.device)
+    places = torch.arange(2 * count, device=document_keys.device)
+    rows = places if rows is None else rows
+    own = rows[:, None] == places[None, :]
     pair = own.roll(count, dims=1)
 
     def equal(keys: torch.Tensor) -> torch.Tensor:
         doubled = torch.cat((keys, keys))
-        return doubled[:, None] == doubled[None, :]
+        return doubled[rows, None] == doubled[None, :]
 
     document = equal(document_keys)
     patient = equal(patient_keys) & ~document
     spans = span_keys.flatten()
     partner = spans.roll(count)
     # A vector of the same tokens as the row, or as the row's own positive, can be no negative of the row.
-    duplicate = (spans[:, None] == spans[None, :]) | (partner[:, None] == spans[None, :])
+    duplicate = (spans[rows, None] == spans[None, :]) | (partner[rows, None] == spans[None, :])
     duplicate |= equal(content_keys) & ~document
 
     positive, excluded = pair.clone(), own | duplicate
@@ -94,6 +98,7 @@ def nt_xent(
     *,
     decoupled: bool = False,
     memory: torch.Tensor | None = None,
+    rows: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the loss of each vector and whether its nearest neighbour in the batch is a positive.
 
@@ -111,9 +116,10 @@ def nt_xent(
         temperature: Divides the cosine similarities.
         decoupled: Leave the positives out of the denominators.
         memory: `(M, hidden)` further vectors of the denominators, which get no gradient and have no loss.
+        rows: `(R,)` places of the vectors that the relations are of, whose losses are wanted; all when not given.
 
     Returns:
-        `(2N,)` losses in float32 (float64 for float64 vectors) and `(2N,)` booleans.
+        `(R,)` losses in float32 (float64 for float64 vectors) and `(R,)` booleans.
     """
     precise = vectors.double() if vectors.dtype == torch.float64 else vectors.float()
     with torch.autocast(vectors.device.type, enabled=False):
@@ -121,7 +127,7 @@ def nt_xent(
         # A row with nothing left would give a gradient that is not a number; it has no positive, so its loss is 0.
         excluded = relations.excluded & ~relations.excluded.all(1, keepdim=True)
         others = unit if memory is None else torch.cat((unit, F.normalize(memory.detach().to(unit.dtype), dim=1)))
-        similarity = (unit @ others.T / temperature).masked_fill(excluded, -torch.inf)
+        similarity = ((unit if rows is None else unit[rows]) @ others.T / temperature).masked_fill(excluded, -torch.inf)
         positive = relations.positive
         if decoupled:
             negatives = similarity.masked_fill(positive, -torch.inf)
@@ -140,19 +146,26 @@ def nt_xent(
 
 
 @torch.no_grad()
-def alignment_uniformity(anchors: torch.Tensor, positives: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return alignment and uniformity of a batch (Wang and Isola 2020, with alpha 2 and t 2).
+def alignment_uniformity_sums(
+    anchors: torch.Tensor, positives: torch.Tensor, rows: slice = slice(None)
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what alignment and uniformity of a batch are means of, summed over some anchors.
+
+    Wang and Isola 2020, with alpha 2 and t 2, on vectors of length one: alignment is the mean squared distance of an
+    anchor and its positive; uniformity the logarithm of the mean of `exp(-2 d^2)` over ordered pairs of different
+    anchors.
 
     Args:
         anchors: `(N, hidden)`.
         positives: `(N, hidden)`.
+        rows: The anchors to sum over; each is paired with all N.
 
     Returns:
-        Alignment: mean squared distance of an anchor and its positive. Uniformity: logarithm of the mean of
-        `exp(-2 d^2)` over pairs of different anchors, not a number when N is 1. Both on vectors of length one.
+        The sum of squared distances, and the sum of `exp(-2 d^2)`.
     """
     first, second = F.normalize(anchors.float(), dim=1), F.normalize(positives.float(), dim=1)
-    alignment = (first - second).square().sum(1).mean()
-    squared = (2 - 2 * first @ first.T).clamp(min=0)
-    others = ~torch.eye(len(first), dtype=torch.bool, device=first.device)
-    return alignment, (-2 * squared[others]).exp().mean().log()
+    squared = (2 - 2 * first[rows] @ first.T).clamp(min=0)
+    places = torch.arange(len(first), device=first.device)
+    itself = places[rows, None] == places[None, :]
+    exponentials = (-2 * squared).exp().masked_fill(itself, 0.0)
+    return (first - second)[rows].square().sum(), exponentials.sum()

@@ -9,6 +9,7 @@ import torch
 from corpora.errors import InputError
 from trainers.contrastive_loss import PairRelations
 
+SPAN = 3  # column of `vector_keys`
 # Not safetensors: it belongs to the state of a run as the optimizer's files do, and nothing publishes a `.pt`.
 MEMORY_FILE = "cross_batch_memory.pt"
 
@@ -88,6 +89,7 @@ class CrossBatchMemory:
         keys: torch.Tensor,
         same_patient: str = "hard_negative",
         same_category: str = "negative",
+        rows: torch.Tensor | None = None,
     ) -> PairRelations:
         """Add a column for each kept vector to the relations of a batch: a negative, or left out.
 
@@ -96,20 +98,24 @@ class CrossBatchMemory:
         would pull towards what the weights of an earlier step gave.
 
         Args:
-            relations: Of the 2N vectors of the batch among each other.
+            relations: Of R of the 2N vectors of the batch to all of them.
             keys: `(2N, 5)` from `vector_keys`.
             same_patient: As in `pair_relations`.
             same_category: As in `pair_relations`.
+            rows: `(R,)` places of the vectors that the relations are of; all when not given.
 
         Returns:
-            `(2N, 2N + M)` booleans each, with M kept vectors.
+            `(R, 2N + M)` booleans each, with M kept vectors.
         """
         if self.keys is None:
             return relations
+        partners = keys.roll(len(keys) // 2, dims=0)
+        if rows is not None:
+            keys, partners = keys[rows], partners[rows]
         document, patient, content, span, category = (
             mine[:, None] == kept[None, :] for mine, kept in zip(keys.T, self.keys.T, strict=True)
         )
-        excluded = document | content | span | span.roll(len(keys) // 2, dims=0)
+        excluded = document | content | span | (partners[:, SPAN, None] == self.keys[None, :, SPAN])
         if same_patient != "hard_negative":
             excluded |= patient
         if same_category != "negative":

@@ -25,10 +25,10 @@ from modeling.unpadded import is_unpadded
 from modeling.window import model_window
 from trainers.base import LossTerm
 from trainers.cached_gradients import cached_loss
-from trainers.contrastive_loss import alignment_uniformity, nt_xent, pair_relations
+from trainers.contrastive_loss import alignment_uniformity_sums, nt_xent, pair_relations
 from trainers.cross_batch_memory import CrossBatchMemory, vector_keys
 from trainers.declutr_arguments import DeclutrArguments
-from trainers.gathering import agreed_count, gather_rows
+from trainers.gathering import agreed_count, gather_rows, gather_sizes, sum_over_rows
 from trainers.metadata_trainer import MetadataTrainer, metadata_columns
 
 # Tokens of a chunk when gradients are not cached. A GPU, where it was not measured, needs more at once to be busy.
@@ -130,34 +130,47 @@ class DeclutrTrainer(MetadataTrainer):
         """
         if self.model.training:
             self._throughput.add("spans", len(embeddings))
-        anchors = gather_rows(embeddings[inputs["anchor_rows"]], self.accelerator)
-        positives = gather_rows(embeddings[inputs["positive_rows"]].mean(1), self.accelerator)
-        keys = [
-            gather_rows(inputs[name], self.accelerator) for name in ("document_keys", "patient_keys", "content_keys")
-        ]
-        span_keys = gather_rows(inputs["span_keys"].T, self.accelerator).T
-        category_keys = gather_rows(inputs["category_keys"], self.accelerator) if self.columns else None
-        relations = pair_relations(
-            *keys, span_keys, self.args.same_document, self.args.same_patient, category_keys, self.args.same_category
-        )
-        vectors = torch.cat((anchors, positives))
-        memory, remembered = self.memory_in_use(), None
-        if memory is not None:
-            own_keys = vector_keys(*keys, span_keys, category_keys)
-            relations = memory.widened(relations, own_keys, self.args.same_patient, self.args.same_category)
-            remembered = memory.vectors
-            memory.add(vectors, own_keys)
-        losses, hits = nt_xent(vectors, relations, self.temperature(), decoupled=self.args.decoupled, memory=remembered)
+        anchors, positives = embeddings[inputs["anchor_rows"]], embeddings[inputs["positive_rows"]].mean(1)
+        sizes = gather_sizes(len(anchors), self.accelerator)
+        names = ("document_keys", "patient_keys", "content_keys", *(["category_keys"] if self.columns else []))
+        own_keys = torch.stack([*(inputs[name] for name in names), *inputs["span_keys"]], dim=1)
+        *columns, first, second = gather_rows(own_keys, self.accelerator, sizes).T
+        keys = dict(zip(names, columns, strict=True), span_keys=torch.stack((first, second)))
+        sums = partial(self._contrastive_sums, keys)
+        pairs = torch.stack((anchors, positives), dim=1)
+        loss, hits, alignment, exponentials = sum_over_rows(pairs, sums, self.accelerator, sizes)
 
-        alignment, uniformity = alignment_uniformity(anchors, positives)
-        self.record("contrastive_accuracy", hits[: len(anchors)].sum(), len(anchors))
-        self.record("alignment", alignment * len(anchors), len(anchors))
-        if len(anchors) > 1:
-            self.record("uniformity", uniformity * len(anchors), len(anchors))
-        contrastive = LossTerm("contrastive", self.args.contrastive_weight, losses.sum(), len(losses), over_step=False)
+        count = sum(sizes)
+        self.record("contrastive_accuracy", hits, count)
+        self.record("alignment", alignment, count)
+        if count > 1:
+            self.record("uniformity", (exponentials / (count * (count - 1))).log() * count, count)
+        contrastive = LossTerm("contrastive", self.args.contrastive_weight, loss, 2 * count, over_step=False)
         clean = self.args.category_view == "clean"
-        rows = embeddings[inputs["positive_rows"]].mean(1) if clean else embeddings[inputs["anchor_rows"]]
-        return [contrastive, *self.category_terms(rows, inputs)]
+        return [contrastive, *self.category_terms(positives if clean else anchors, inputs)]
+
+    def _contrastive_sums(self, keys: dict[str, torch.Tensor], pairs: torch.Tensor, own: slice) -> torch.Tensor:
+        """Return loss, hits and what alignment and uniformity are means of, summed over this process's rows.
+
+        Args:
+            keys: Of the anchors of all processes, as `pair_relations` takes them.
+            pairs: `(anchors, 2, hidden)`: anchors of all processes and their mean positives.
+            own: The place of this process's anchors.
+        """
+        args, memory = self.args, self.memory_in_use()
+        vectors, rows = torch.cat((pairs[:, 0], pairs[:, 1])), None
+        if own != slice(0, len(pairs)):
+            rows = torch.arange(len(vectors), device=vectors.device).unflatten(0, (2, -1))[:, own].flatten()
+        policies = {"same_patient": args.same_patient, "same_category": args.same_category, "rows": rows}
+        relations, remembered = pair_relations(**keys, same_document=args.same_document, **policies), None
+        if memory is not None:
+            known = vector_keys(**keys)
+            relations, remembered = memory.widened(relations, known, **policies), memory.vectors
+            memory.add(vectors, known)
+        temperature = self.temperature()
+        losses, hits = nt_xent(vectors, relations, temperature, decoupled=args.decoupled, memory=remembered, rows=rows)
+        shape = alignment_uniformity_sums(pairs[:, 0], pairs[:, 1], own)
+        return torch.stack((losses.sum(), hits[: own.stop - own.start].sum(), *shape))
 
     def temperature(self) -> float:
         """Return the temperature of this step; that of the first step in evaluations, whose losses can be compared."""

@@ -25,7 +25,7 @@ from trainers.base import AdaptationTrainer, LossTerm
 from trainers.category_evaluation import CategoryEvaluation
 from trainers.category_loss import category_cross_entropy, category_weights, has_category, supervised_contrastive
 from trainers.fully_sharded import whole
-from trainers.gathering import gather_rows
+from trainers.gathering import gather_rows, gather_sizes, sum_over_rows
 from trainers.metadata_arguments import MetadataArguments
 
 logger = logging.getLogger(__name__)
@@ -153,15 +153,17 @@ class MetadataTrainer(AdaptationTrainer):
             self.record(f"{column.name}_accuracy", (logits.argmax(-1) == targets)[known].sum(), known.sum())
         if not contrastive:
             return [LossTerm(column.name, weight, total, known.sum(), over_step=True)]
-        vectors = gather_rows(self.category_heads.project(index, embeddings), self.accelerator)
-        loss, count = supervised_contrastive(
-            vectors,
-            gather_rows(targets, self.accelerator),
-            self.args.supcon_temperature,
-            gather_rows(inputs["document_keys"], self.accelerator),
-        )
+        projected = self.category_heads.project(index, embeddings)
+        sizes = gather_sizes(len(projected), self.accelerator)
+        keys = gather_rows(torch.stack((targets, inputs["document_keys"]), dim=1), self.accelerator, sizes)
+
+        def sums(vectors: torch.Tensor, own: slice) -> torch.Tensor:
+            return torch.stack(supervised_contrastive(vectors, keys[:, 0], temperature, keys[:, 1], own))
+
+        temperature = self.args.supcon_temperature
+        loss, count = sum_over_rows(projected, sums, self.accelerator, sizes)
         return [
-            LossTerm(column.name, weight, loss, count, over_step=False),
+            LossTerm(column.name, weight, loss, count.detach(), over_step=False),
             LossTerm(f"{column.name}_probe", 1.0, total, known.sum(), over_step=True),
         ]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainers.contrastive_loss import alignment_uniformity, nt_xent, pair_relations
+from trainers.contrastive_loss import alignment_uniformity_sums, nt_xent, pair_relations
 
 
 def unrelated(count):
@@ -160,11 +160,33 @@ def test_equals_pytorch_metric_learning():
 def test_alignment_and_uniformity_equal_their_definitions():
     torch.manual_seed(3)
     anchors, positives = torch.randn(5, 4), torch.randn(5, 4)
-    alignment, uniformity = alignment_uniformity(anchors, positives)
+    alignment, exponentials = alignment_uniformity_sums(anchors, positives)
     x, y = (part.double() / part.double().norm(dim=1, keepdim=True) for part in (anchors, positives))
     distances = torch.pdist(x).square()
-    assert alignment.item() == pytest.approx((x - y).norm(dim=1).square().mean().item(), rel=1e-5)
-    assert uniformity.item() == pytest.approx(distances.mul(-2).exp().mean().log().item(), rel=1e-5)
+    assert (alignment / 5).item() == pytest.approx((x - y).norm(dim=1).square().mean().item(), rel=1e-5)
+    # 5 x 4 ordered pairs.
+    assert (exponentials / 20).log().item() == pytest.approx(distances.mul(-2).exp().mean().log().item(), rel=1e-5)
+    parts = [alignment_uniformity_sums(anchors, positives, rows) for rows in (slice(0, 2), slice(2, 5))]
+    torch.testing.assert_close(sum(torch.stack(part) for part in parts), torch.stack((alignment, exponentials)))
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+@pytest.mark.parametrize("rows", [[0, 1, 6, 7], [3, 9], [5, 4, 11]])
+def test_some_rows_have_the_losses_that_they_have_among_all(rows, decoupled):
+    torch.manual_seed(5)
+    keys = unrelated(6) | {"patient_keys": torch.tensor([9, 9, 8, 8, 8, 7]), "category_keys": torch.arange(6) % 2}
+    keys["span_keys"][0, 1] = keys["span_keys"][1, 3]
+    policies = {"same_document": "positive", "same_patient": "ignore", "same_category": "ignore"}
+    vectors, chosen = torch.randn(12, 5, dtype=torch.float64, requires_grad=True), torch.tensor(rows)
+    relations, some = pair_relations(**keys, **policies), pair_relations(**keys, **policies, rows=chosen)
+    assert torch.equal(some.positive, relations.positive[chosen])
+    assert torch.equal(some.excluded, relations.excluded[chosen])
+    losses, hits = nt_xent(vectors, relations, 0.1, decoupled=decoupled)
+    own, own_hits = nt_xent(vectors, some, 0.1, decoupled=decoupled, rows=chosen)
+    torch.testing.assert_close(own, losses[chosen])
+    assert torch.equal(own_hits, hits[chosen])
+    gradients = [torch.autograd.grad(one.sum(), vectors, retain_graph=True)[0] for one in (own, losses[chosen])]
+    torch.testing.assert_close(*gradients)
 
 
 def test_an_unknown_policy_is_refused():

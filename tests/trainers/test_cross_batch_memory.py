@@ -99,6 +99,12 @@ def test_the_loss_equals_plain_loops(decoupled, same_document, same_patient, sam
         expected = -sum(cosines[other] - denominator for other in positives) / len(positives)
         assert losses[row].item() == pytest.approx(expected, abs=1e-5)
     assert 0 < left_out < 80
+    rows = torch.tensor([1, 2, 5, 6])
+    some = pair_relations(
+        **NOW, same_document=same_document, same_patient=same_patient, same_category=same_category, rows=rows
+    )
+    some = memory.widened(some, vector_keys(**NOW), same_patient, same_category, rows)
+    assert torch.equal(some.positive, widened.positive[rows]) and torch.equal(some.excluded, widened.excluded[rows])
     # Nearest neighbours are sought in the batch alone, so that the accuracy means the same with and without.
     assert torch.equal(hits, nt_xent(vectors, inside, 0.2)[1])
 

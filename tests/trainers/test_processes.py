@@ -12,11 +12,20 @@ import torch
 from datasets import load_from_disk
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 from collators import StreamOptions, cut_into_rows, keep_long_enough, stream_documents, tokenize_documents
+from trainers import category_loss, declutr_trainer
+from trainers.contrastive_loss import nt_xent
 from trainers import (
     DeclutrArguments, DeclutrTrainer, MlmArguments, MlmTrainer, NoteCategoryArguments, NoteCategoryTrainer
 )
 
 folder, processes = sys.argv[1], int(sys.argv[2])
+matrices = []
+
+def watched(vectors, relations, *arguments, **options):
+    matrices.append((*relations.positive.shape, len(vectors)))
+    return nt_xent(vectors, relations, *arguments, **options)
+
+declutr_trainer.nt_xent = category_loss.nt_xent = watched
 tokenizer = AutoTokenizer.from_pretrained(folder + "/model")
 tokenized = tokenize_documents(load_from_disk(folder + "/notes"), tokenizer, keep_columns=["ward"])
 for objective, accumulation in json.loads(sys.argv[3]):
@@ -61,6 +70,10 @@ for objective, accumulation in json.loads(sys.argv[3]):
         trainer = DeclutrTrainer(model, arguments, processing_class=tokenizer, train_dataset=documents)
         trainer.chunk_tokens = 60 if "dropout" in objective else 200  # several chunks
     trainer.train()
+    # A process holds similarities of its own rows alone.
+    assert bool(matrices) == (objective not in ("mlm", "cross_entropy"))
+    assert all((rows < vectors) == (processes > 1) for rows, _, vectors in matrices)
+    matrices.clear()
     if processes > 1:
         assert torch.distributed.get_world_size() == processes
         # The ranks must not have drifted apart.
