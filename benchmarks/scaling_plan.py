@@ -23,8 +23,8 @@ ADAMW_BYTES = 28  # read and written a parameter in an optimizer step
 ACTIVATION_BYTES = 34
 # What the contrastive loss holds at its peak for an entry of its matrix, counted for `trainers.contrastive_loss`.
 MATRIX_BYTES = 23
-# Exchanges of a DeCLUTR step besides the gradients: sizes and rows of two embeddings and four keys, and the items.
-COLLECTIVES = 13
+# Exchanges of a DeCLUTR step beside the gradients: sizes, keys, embeddings and their gradient, sums, items.
+COLLECTIVES = 6
 
 
 @dataclass(frozen=True)
@@ -204,12 +204,14 @@ def predict(job: Job, encoder: Encoder, hardware: Hardware, gpus: int) -> Step:
     hidden = min(0.9 * all_reduce, useful / peak / job.passes * 2 / 3)
 
     vectors = 2 * job.anchors * gpus
-    gathered = share * vectors * encoder.hidden_size * FLOAT32
+    # Gathered once; their gradient, summed over the processes, passes a GPU twice.
+    gathered = 3 * share * vectors * encoder.hidden_size * FLOAT32
     exchanges = COLLECTIVES if job.anchors else 1
     gather = (gathered / bandwidth + exchanges * hardware.latency(gpus)) if gpus > 1 else 0.0
-    # Every process computes the whole matrix, in float32: once forward, twice backward.
-    operations = 3 * 2 * vectors**2 * encoder.hidden_size
-    matrix_bytes = MATRIX_BYTES * vectors**2
+    # The rows of a process's own vectors, in float32: once forward, twice backward.
+    entries = 2 * job.anchors * vectors
+    operations = 3 * 2 * entries * encoder.hidden_size
+    matrix_bytes = MATRIX_BYTES * entries
     moved = 4 * matrix_bytes  # an entry is written and read about so often
     matrix = operations / (hardware.float32_tflops * 1e12 * hardware.matrix_share) + moved / (
         hardware.memory_gbytes * 1e9

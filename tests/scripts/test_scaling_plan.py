@@ -65,9 +65,10 @@ def test_the_contrastive_part_worked_out_by_hand(plan):
     # Spans of 173.33 + 2 and 90.67 + 2 tokens on average, two and four a document.
     assert job.tokens == pytest.approx(16 * (2 * (520 / 3 + 2) + 4 * (272 / 3 + 2)))
     step = plan.predict(job, plan.Encoder(), plan.Hardware(), 64)
-    # 32 anchors and their positives of each process: 4,096 rows of 768 numbers of 4 bytes, 63/64 of them from others.
-    assert step.matrix_side == 4096 and step.gather_bytes == 63 / 64 * 4096 * 768 * 4
-    assert step.matrix_bytes == 23 * 4096**2
+    # 32 anchors and their positives of each process: 4,096 rows of 768 numbers of 4 bytes, 63/64 of them from others;
+    # and their gradient, which passes twice.
+    assert step.matrix_side == 4096 and step.gather_bytes == 3 * (63 / 64 * 4096 * 768 * 4)
+    assert step.matrix_bytes == 23 * 64 * 4096
     alone = plan.predict(job, plan.Encoder(), plan.Hardware(), 1)
     assert (alone.all_reduce, alone.exposed, alone.gather, alone.gather_bytes) == (0, 0, 0, 0)
     # Cached: a third of the encoder's operations once more, and the activations of one mini-batch.
