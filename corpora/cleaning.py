@@ -63,6 +63,7 @@ _CONTROL |= dict.fromkeys((0x0B, 0x0C, 0x1C, 0x1D, 0x1E, 0x85, 0x2028, 0x2029), 
 _CONTROL_PATTERN = re.compile("[" + "".join(map(re.escape, map(chr, _CONTROL))) + "]")
 # Only runs that change: a substitution for every single space takes most of the cleaning's time.
 _SPACES = re.compile(r" [^\S\n]+|[^\S\n ][^\S\n]*")
+_OTHER_SPACE = re.compile(r"[^\S\n ]")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -114,9 +115,14 @@ class Cleaner:
         if self.options.white_space == "collapse":
             return " ".join(text.split())
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-        text = _SPACES.sub(" ", text)
-        text = "\n".join(line.strip(" ") for line in text.split("\n"))
-        return _BLANK_LINES.sub("\n\n", text).strip("\n")
+        # Most notes have nothing to replace, and looking whether there is takes a tenth of the time.
+        if "  " in text or _OTHER_SPACE.search(text):
+            text = _SPACES.sub(" ", text)
+        if " \n" in text or "\n " in text or text[:1] == " " or text[-1:] == " ":
+            text = "\n".join(line.strip(" ") for line in text.split("\n"))
+        if "\n\n\n" in text:
+            text = _BLANK_LINES.sub("\n\n", text)
+        return text.strip("\n")
 
 
 def _remove_controls(text: str) -> str:

@@ -114,3 +114,36 @@ def test_every_option_explains_itself():
 def test_long_runs_of_spaces_take_linear_time():
     text, _ = Cleaner().clean("a" + " " * 1_000_000 + "b" + "\n" * 1_000_000 + "[**" * 10_000)
     assert text.startswith("a b\n\n[**")
+
+
+def test_white_space_is_replaced_wherever_there_is_some_to_replace():
+    """Texts with little of it take a short cut; all are compared with the replacements one after another."""
+    generator = random.Random(0)
+    pieces = [
+        "a",
+        "bc",
+        " ",
+        " ",
+        "  ",
+        "\n",
+        "\n",
+        "\n\n",
+        "\n\n\n",
+        "\t",
+        "\r\n",
+        "\r",
+        "\u00a0",
+        "\x0b",
+        " \n",
+        "\n ",
+    ]
+    cleaner = only(white_space="lines")
+    changed = 0
+    for _ in range(3000):
+        text = "".join(generator.choices(pieces, k=generator.randint(1, 8)))
+        expected = re.sub(r"[^\S\n]+", " ", text.replace("\r\n", "\n").replace("\r", "\n"))
+        expected = "\n".join(line.strip(" ") for line in expected.split("\n"))
+        expected = re.sub(r"\n{3,}", "\n\n", expected).strip("\n")
+        assert cleaner.clean(text)[0] == expected, repr(text)
+        changed += expected != text
+    assert 1500 < changed < 3000
