@@ -132,8 +132,7 @@ class _Planner:
             if corpus.prepared is None:
                 yield from self.corpus(corpus)
         if study.base_training is not None:
-            origins = [corpus.name for corpus in self.adapted]
-            yield self.training(BASE, Path(self.base), study.base_training, origins, None, None)
+            yield self.training(BASE, Path(self.base), study.base_training, study.base_corpora, None, None)
         for corpus in self.adapted:
             for adaptation in study.adaptations:
                 yield from self.adaptation(corpus, adaptation)

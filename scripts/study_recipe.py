@@ -90,7 +90,8 @@ class Study:
         seed: Of everything that is drawn, where options say nothing else.
         corpora: Corpora of documents.
         base: Checkpoint folder or Hub id that adaptation starts from; None when it is trained first.
-        base_training: Options of pretrain.py for a base trained on the training documents of all corpora.
+        base_training: Options of pretrain.py for a base that is trained first.
+        base_corpora: Names of the corpora on whose training documents it is.
         adaptations: Ways to adapt.
         cross: Whether models are classified with on the corpora that they were not adapted on, too.
         classify: Options of classify.py by the name of the evaluation.
@@ -105,6 +106,7 @@ class Study:
     corpora: tuple[StudyCorpus, ...]
     base: str | None
     base_training: Mapping[str, Any] | None
+    base_corpora: tuple[str, ...]
     adaptations: tuple[Adaptation, ...]
     cross: bool
     classify: Mapping[str, Mapping[str, Any]]
@@ -137,6 +139,7 @@ def read_study(file: str | Path, inputs: Mapping[str, Sequence[str]], base: str 
     if not any(corpus.adapt for corpus in corpora):
         raise InputError("no corpus of the study is adapted on", file=file, remedy="leave 'adapt: false' out of one")
     checkpoint, training = _base(recipe.inner("base"), base)
+    base_corpora = _base_corpora(recipe.inner("base"), corpora)
     budget = recipe.number("token_budget", DEFAULT_CORPUS_BUDGET)
     adapt = recipe.inner("adapt")
     adaptations = tuple(_adaptation(adapt, name, budget) for name in adapt.keys if name != SHARED)
@@ -150,6 +153,7 @@ def read_study(file: str | Path, inputs: Mapping[str, Sequence[str]], base: str 
         corpora=corpora,
         base=checkpoint,
         base_training=training,
+        base_corpora=base_corpora,
         adaptations=(*adaptations, *swept),
         cross=recipe.switch("cross"),
         classify={
@@ -185,7 +189,7 @@ def _corpus(entry: _Mapping, name: str, inputs: Mapping[str, Sequence[str]]) -> 
 
 
 def _base(entry: _Mapping, given: str | None) -> tuple[str | None, Mapping[str, Any] | None]:
-    entry.only(("checkpoint", "train"))
+    entry.only(("checkpoint", "train", "corpora"))
     if given is not None:
         return given, None
     checkpoint, training = entry.value.get("checkpoint"), entry.optional("train")
@@ -196,6 +200,21 @@ def _base(entry: _Mapping, given: str | None) -> tuple[str | None, Mapping[str, 
             remedy="give --base CHECKPOINT, or 'checkpoint' or 'train' under 'base'",
         )
     return checkpoint, training
+
+
+def _base_corpora(entry: _Mapping, corpora: Sequence[StudyCorpus]) -> tuple[str, ...]:
+    """Return the corpora that a base is trained on: those that are named, else those that are adapted on."""
+    named = tuple(entry.words("corpora"))
+    if named and "train" not in entry.value:
+        raise InputError(
+            "base.corpora says what a base is trained on, and none is",
+            file=entry.file,
+            remedy="give 'train' under 'base', or leave out 'corpora'",
+        )
+    for name in named:
+        if name not in (corpus.name for corpus in corpora):
+            raise InputError(f"base.corpora names '{name}', which is no corpus of the study", file=entry.file)
+    return named or tuple(corpus.name for corpus in corpora if corpus.adapt)
 
 
 def _adaptation(adapt: _Mapping, name: str, budget: int) -> Adaptation:

@@ -88,6 +88,22 @@ def test_a_crossed_study_evaluates_models_where_they_were_not_adapted(study, tmp
     assert steps["base"].options["train_file"] == [str(tmp_path / "corpora/a")]
 
 
+def test_a_base_may_be_trained_on_corpora_that_serve_nothing_else(study, tmp_path):
+    corpora = {**RECIPE["corpora"], "others": {"demo": {"patients": 9}, "adapt": False}}
+    base = {"train": RECIPE["base"]["train"], "corpora": ["wards", "others"]}
+    steps = steps_of(study({"corpora": corpora, "base": base}), tmp_path)
+    folders = [str(tmp_path / "corpora" / name) for name in ("wards", "others")]
+    assert steps["base"].options["train_file"] == folders and "corpus/others" in steps["base"].needs
+    assert not [name for name in steps if "others" in name and not name.startswith(("notes/", "corpus/"))]
+    # Without being asked it is trained on what is adapted on.
+    alone = steps_of(study({"corpora": corpora}), tmp_path)["base"]
+    assert alone.options["train_file"] == folders[:1]
+    with pytest.raises(InputError, match=r"base\.corpora names 'wars', which is no corpus"):
+        study({"base": {**base, "corpora": ["wars"]}})
+    with pytest.raises(InputError, match=r"base\.corpora says what a base is trained on, and none is"):
+        study({"base": {"checkpoint": "somewhere", "corpora": ["wards"]}})
+
+
 def test_digests_follow_options_and_needs_but_not_the_place(study, tmp_path):
     def digests(changes, output):
         return step_digests(plan(study(changes), output), output)
