@@ -1,4 +1,4 @@
-"""Memory of preparation and training as the corpus grows.
+"""Memory of preparation, training and encoding as the corpus grows.
 
 python benchmarks/large_corpus.py --documents 10000 100000 1000000
 
@@ -23,7 +23,7 @@ from pathlib import Path
 from prepare_memory import write_notes
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
-JOBS = ("prepare", "train", "stream")
+JOBS = ("prepare", "train", "stream", "encode")
 TINY = ["--config_name", "roberta", "--hidden_size", "64", "--num_hidden_layers", "1", "--num_attention_heads", "2"]
 TINY += ["--window", "64", "--use_cpu", "--disable_tqdm", "--save_strategy", "no", "--no_model_card"]
 TINY += ["--per_device_train_batch_size", "16", "--logging_steps", "100"]
@@ -106,18 +106,21 @@ def command_of(job: str, folder: Path, documents: int, arguments: argparse.Names
 
         sample = load_from_disk(str(corpus))["train"].select(range(min(documents, 2000)))
         train_tokenizer(sample, 4000).save_pretrained(folder / "tokenizer")
-    words = [
-        "--objective",
-        "declutr",
-        "--train_file",
-        str(corpus),
-        "--tokenizer_name",
-        str(folder / "tokenizer"),
-        *TINY,
-    ]
-    words += ["--min_span_length", "8", "--max_span_length", "32", "--max_steps", str(arguments.steps)]
-    words += ["--output_dir", str(folder / f"{job}-{documents}"), *(["--streaming"] if job == "stream" else [])]
-    return [sys.executable, str(SCRIPTS / "pretrain.py"), *words]
+    if job == "encode":
+        model = folder / "model"
+        if not model.exists():
+            command = _training(corpus, folder, ["--max_steps", "1", "--streaming", "--output_dir", str(model)])
+            subprocess.run(command, check=True, capture_output=True)
+        words = [str(model), "--data", str(corpus), "--output", str(folder / f"{documents}.npy"), "--quiet"]
+        return [sys.executable, str(SCRIPTS / "encode.py"), *words]
+    words = ["--max_steps", str(arguments.steps), "--output_dir", str(folder / f"{job}-{documents}")]
+    return _training(corpus, folder, [*words, *(["--streaming"] if job == "stream" else [])])
+
+
+def _training(corpus: Path, folder: Path, words: Sequence[str]) -> list[str]:
+    command = [sys.executable, str(SCRIPTS / "pretrain.py"), "--objective", "declutr", "--train_file", str(corpus)]
+    command += ["--tokenizer_name", str(folder / "tokenizer"), *TINY]
+    return [*command, "--min_span_length", "8", "--max_span_length", "32", *words]
 
 
 def main() -> None:
