@@ -26,7 +26,7 @@ def claims_table(claims: Sequence[ClaimResult], caption: str, name: str = "claim
         "other way round; depends: some on each; not shown: all hold zero. One interval among many may miss zero by "
         "chance. Differences: least and greatest, positive on the claimed side."
     )
-    return PrintedTable(name, caption, lines, note, words=4)
+    return PrintedTable(name, caption, lines, note)
 
 
 def findings_table(claims: Sequence[ClaimResult], name: str = "findings") -> PrintedTable:
@@ -38,7 +38,7 @@ def findings_table(claims: Sequence[ClaimResult], name: str = "findings") -> Pri
             difference = difference_text(found.difference, found.interval)
             lines.append([number, found.task, found.what, found.measure, difference, speaks])
     note = "Positive on the claimed side; intervals are not corrected for their number."
-    return PrintedTable(name, "What the verdicts rest on", lines, note, words=4)
+    return PrintedTable(name, "What the verdicts rest on", lines, note)
 
 
 def _numbered(claims: Sequence[ClaimResult]) -> Mapping[str, ClaimResult]:

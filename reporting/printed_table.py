@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reporting.tables import ABOVE, BELOW, markdown_table
+from reporting.tables import ABOVE, BELOW, columns_of_words, markdown_table
 
 LATEX_HEAD = "% Needs \\usepackage{booktabs} and \\usepackage{amssymb}.\n\n"
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
@@ -29,19 +29,22 @@ class PrintedTable:
         caption: One line.
         lines: Cells as plain text, the head first; bold is `**...**`.
         note: How to read it; may be empty.
-        words: How many of the first columns hold words; they are set to the left.
     """
 
     name: str
     caption: str
     lines: Sequence[Sequence[str]]
     note: str = ""
-    words: int = 1
+
+    @property
+    def words(self) -> list[bool]:
+        """Which columns hold words, and are set to the left."""
+        return columns_of_words(self.lines)
 
     def markdown(self) -> str:
         """Return the table under its caption."""
         lines = [[_escape(cell) for cell in line] for line in self.lines]
-        return "\n\n".join(filter(None, [f"**{self.caption}**", markdown_table(lines, self.words), self.note])) + "\n"
+        return "\n\n".join(filter(None, [f"**{self.caption}**", markdown_table(lines), self.note])) + "\n"
 
     def latex(self) -> str:
         r"""Return a `table` environment; needs the packages booktabs and amssymb."""
@@ -52,7 +55,7 @@ class PrintedTable:
         frame = DataFrame([list(line) for line in body], columns=range(len(head)), dtype=object)
         style = frame.style.hide(axis="index").format(escape="latex")
         style = style.format_index(lambda column: head[column], axis="columns", escape="latex")
-        columns = "l" * self.words + "r" * (len(head) - self.words)
+        columns = "".join("l" if words else "r" for words in self.words)
         text = style.to_latex(hrules=True, column_format=columns, position="htbp")
         for sign, command in _LATEX.items():
             text = text.replace(sign, command)

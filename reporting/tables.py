@@ -27,6 +27,8 @@ METRIC_NAMES = {
 }
 ABOVE, BELOW = "▲", "▼"
 MISSING = "-"
+# A number, marked or not, or nothing.
+_NUMERIC = re.compile(r"(\*\*|[<~≤≥±]|\s)*([+-]?\.?\d|-?$|[+-]?inf|nan|not a number)")
 
 
 def metric_name(metric: str) -> str:
@@ -116,9 +118,19 @@ def classes_table(row: Row, results: ClassificationResults) -> str:
     return markdown_table(lines)
 
 
-def markdown_table(lines: Sequence[Sequence[str]], words: int = 1) -> str:
-    """Join a head and its lines; the first columns, which hold words, to the left, numbers to the right."""
-    rule = ["---" if number < words else "---:" for number in range(len(lines[0]))]
+def columns_of_words(lines: Sequence[Sequence[str]]) -> list[bool]:
+    """Return which columns hold words, and are set to the left; the first one always is.
+
+    Args:
+        lines: Cells, the head first.
+    """
+    columns = zip(*lines[1:], strict=True) if len(lines) > 1 else [()] * len(lines[0])
+    return [not number or not all(map(_NUMERIC.match, cells)) for number, cells in enumerate(columns)]
+
+
+def markdown_table(lines: Sequence[Sequence[str]]) -> str:
+    """Join a head and its lines; columns of words to the left, of numbers to the right."""
+    rule = ["---" if words else "---:" for words in columns_of_words(lines)]
     return "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], rule, *lines[1:]))
 
 

@@ -340,7 +340,7 @@ def run(main: Callable[[list[str]], int | None], argv: list[str] | None = None) 
         status = main(sys.argv[1:] if argv is None else argv) or 0
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
+        print(f"{name}: interrupted; the same command starts again, or goes on where the script can", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         # `script | head`: the reader has gone; keep Python's exit from complaining about the rest.

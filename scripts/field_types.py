@@ -61,7 +61,12 @@ def convert(value: Any, hint: Any) -> Any:
     options = members(hint)
     if isinstance(value, list) and len(value) == 1 and str in options and isinstance(value[0], str):
         value = value[0]  # `--report_to tensorboard`: one word where text or a list may stand
-    null_word = isinstance(value, str) and value.lower() in NULL_WORDS and str not in options
+    # Where text may stand beside other things, `none` may be one of its words (`report_to`); elsewhere it is nothing.
+    null_word = (
+        isinstance(value, str)
+        and value.lower() in NULL_WORDS
+        and (str not in options or set(options) == {str, type(None)})
+    )
     if type(None) in options and (value is None or null_word):
         return None
     if isinstance(value, str) and value.lstrip().startswith("{") and any(map(is_mapping, options)):

@@ -12,7 +12,7 @@ from typing import Literal
 from command_line import RecipeParser, run
 from corpora.canaries import CanaryOptions
 from corpora.cleaning import CleaningOptions
-from corpora.columns import preset_columns
+from corpora.columns import NoteColumns, preset_columns
 from corpora.deduplication import DuplicateOptions
 from corpora.preparation import prepare_notes
 from corpora.records import ReadingOptions
@@ -71,6 +71,19 @@ class NoteArguments:
     num_proc: int = field(default=1, metadata={"help": "processes that clean and hash"})
     quiet: bool = field(default=False, metadata={"help": "no progress bars and no tables"})
 
+    def columns(self) -> NoteColumns:
+        """Return the columns that the options name."""
+        return preset_columns(
+            self.preset,
+            text_column=self.text_column,
+            document_id_column=self.document_id_column,
+            patient_column=self.patient_column,
+            category_column=self.category_column,
+            label_columns=tuple(self.label_columns) if self.label_columns else None,
+            admission_column=self.admission_column,
+            split_column=self.split_column,
+        )
+
 
 OPTIONS = (NoteArguments, ReadingOptions, CleaningOptions, DuplicateOptions, SplitOptions, CanaryOptions)
 
@@ -82,20 +95,10 @@ def main(argv: list[str] | None = None) -> None:
         description=__doc__,
     ).parse(argv)
     shard = Shard.parse(notes.shard)
-    columns = preset_columns(
-        notes.preset,
-        text_column=notes.text_column,
-        document_id_column=notes.document_id_column,
-        patient_column=notes.patient_column,
-        category_column=notes.category_column,
-        label_columns=tuple(notes.label_columns) if notes.label_columns else None,
-        admission_column=notes.admission_column,
-        split_column=notes.split_column,
-    )
     report = prepare_notes(
         notes.input_files,
         notes.output_dir,
-        columns,
+        notes.columns(),
         reading=reading,
         cleaning=cleaning,
         duplicates=duplicates,

@@ -21,7 +21,7 @@ from modeling.checkpoint_folder import check_checkpoint
 from pretrain_options import CardOptions, ModelOptions, NotesOptions
 from publication_options import PublicationOptions
 from publish import audited, prepared, send
-from run_folder import SUMMARY
+from run_folder import SUMMARY, made_here
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -193,7 +193,7 @@ def plan_publication(
         notes=notes,
         reading=reading,
         base=base,
-        reference=options.audit_reference or (None if base is None or _saw_notes(base) else base),
+        reference=options.audit_reference or (None if base is None or made_here(base) else base),
         canaries=read_canaries(canaries) if canaries.is_file() else None,
     )
 
@@ -213,8 +213,3 @@ def card_statement(options: PublicationOptions) -> CardFacts:
         raise InputError("is no YAML file", file=options.statement, remedy="give a file that ends in .yaml")
     model, data = RecipeParser([ModelStatement, DataStatement]).parse([options.statement])
     return CardFacts(model=model, data=data)
-
-
-def _saw_notes(base: str) -> bool:
-    """Tell whether a model was made by a run of ours: most likely on these very notes, so it is no fair reference."""
-    return (Path(base) / SUMMARY).is_file()

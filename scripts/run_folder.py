@@ -91,3 +91,8 @@ def check_settings(folder: Path, settings: dict[str, Any]) -> None:
             file=folder,
             remedy="choose another --output_dir, or pass --restart to delete that run",
         )
+
+
+def made_here(checkpoint: str | Path) -> bool:
+    """Tell whether a run of ours made a model: most likely on these very notes, so that no audit may refer to it."""
+    return (Path(checkpoint) / SUMMARY).is_file()

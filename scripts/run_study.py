@@ -88,16 +88,17 @@ def main(argv: list[str]) -> int:
 
 
 def _run(folder: StudyFolder, steps: list[Step], table: TimeTable, launcher: list[str], lock: IO[str]) -> int:
-    begun, failed = time.monotonic(), {}
+    begun, failed, left_out = time.monotonic(), {}, set()
     for number, step in enumerate(steps, start=1):
         place = f"[{number}/{len(steps)}] {step.name}"
-        missing = [name for name in step.needs if name in failed]
+        missing = [name for name in step.needs if name in failed or name in left_out]
+        nothing = step.takes_what_is_there and len(missing) == len(step.needs)
         if folder.is_finished(step):
             print(f"{place}: finished before", flush=True)
             continue
-        if missing and not step.takes_what_is_there:
-            failed[step.name] = f"left out, for it needs {missing[0]}"
-            print(f"{place}: {failed[step.name]}", flush=True)
+        if missing and (nothing or not step.takes_what_is_there):
+            left_out.add(step.name)
+            print(f"{place}: left out, for it needs {missing[0]}", flush=True)
             continue
         print(
             f"{place}: about {minutes(table.estimate(step))}; about {minutes(table.left(steps[number - 1 :]))} left",
@@ -110,13 +111,16 @@ def _run(folder: StudyFolder, steps: list[Step], table: TimeTable, launcher: lis
         else:
             failed[step.name] = folder.fault(step)
             print(f"    FAILED: {failed[step.name]}", flush=True)
-    report = next((step for step in steps if step.takes_what_is_there and step.made.exists()), None)
+    report = next((one for one in steps if one.takes_what_is_there and folder.is_finished(one)), None)
+    unfinished = len(failed) + len(left_out)
     print(
-        f"\n{len(steps) - len(failed)} of {len(steps)} steps are finished, this time in "
+        f"\n{len(steps) - unfinished} of {len(steps)} steps are finished, this time in "
         f"{minutes(time.monotonic() - begun)}."
     )
     if report is not None:
         print(f"The report: {report.made}")
+    if left_out:
+        print(f"{len(left_out)} steps were left out, for they need what failed; the same command goes on.")
     for name, why in failed.items():
         print(f"{Path(sys.argv[0]).name}: step {name}: {why}", file=sys.stderr)
     return 1 if failed else 0

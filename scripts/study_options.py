@@ -8,6 +8,7 @@ from typing import Any
 
 from command_line import RecipeParser
 from corpora.errors import InputError
+from corpora.records import resolve_all
 from corpora.sources import find_sources
 from modeling.checkpoint_folder import check_checkpoint
 from study_plan import Step
@@ -30,9 +31,6 @@ def check_options(steps: Sequence[Step], output: Path, recipe: str | Path) -> No
     parsers: dict[tuple, RecipeParser] = {}
     made = {str(step.made) for step in steps}
     for step in steps:
-        files = [file for file in step.options.get("input_files") or () if file not in made]
-        if files:
-            find_sources(files)
         start = step.options.get("model_name_or_path")
         if start is not None and not any(str(other.folder) == start for other in steps):
             check_checkpoint(start)
@@ -40,9 +38,26 @@ def check_options(steps: Sequence[Step], output: Path, recipe: str | Path) -> No
             types = _option_types(step)
             if types not in parsers:
                 parsers[types] = RecipeParser(types)
-            parsers[types].build(step.options, Path(recipe))
+            built = parsers[types].build(step.options, Path(recipe))
         except InputError as error:
             raise InputError(f"step {step.name}: {error.problem}", file=recipe, remedy=error.remedy) from error
+        files = [file for file in step.options.get("input_files") or () if file not in made]
+        if files:
+            _check_columns(step, files, built)
+
+
+def _check_columns(step: Step, files: Sequence[str], options: Sequence[Any]) -> None:
+    """Look for the columns of a corpus at the heads of its files.
+
+    Raises:
+        InputError: A file or a column is missing; the remedy says where in the recipe columns are named.
+    """
+    notes, reading = options[:2]
+    try:
+        resolve_all(find_sources(files), notes.columns(), reading)
+    except InputError as error:
+        remedy = f"{error.remedy}; its place in the recipe is {step.section}" if error.column else error.remedy
+        raise InputError(error.problem, file=error.file, row=error.row, column=error.column, remedy=remedy) from error
 
 
 def _option_types(step: Step) -> tuple[type, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from corpora.errors import InputError
 from reporting.study_results import BASE
+from run_folder import made_here
 from study_recipe import Adaptation, Study, StudyCorpus, TaggingTask
 
 SCHEMA_VERSION = 1
@@ -30,6 +31,7 @@ class Step:
         folder: What `--redo` deletes.
         subcommand: First word of the command line, for scripts with several commands.
         takes_what_is_there: Whether it runs although a step that it needs has failed.
+        section: Where in the recipe its options are; empty where the recipe has none for it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Step:
     folder: Path
     subcommand: str | None = None
     takes_what_is_there: bool = False
+    section: str = ""
 
 
 def plan(study: Study, output: Path) -> list[Step]:
@@ -158,11 +161,13 @@ class _Planner:
         if corpus.demo is not None:
             notes = self.output / "corpora" / f"{corpus.name}.jsonl"
             made = {"output": str(notes), "seed": self.study.seed, **corpus.demo}
-            yield Step(f"notes/{corpus.name}", "make_demo_notes.py", made, (), notes, notes)
+            section = f"corpora.{corpus.name}.demo"
+            yield Step(f"notes/{corpus.name}", "make_demo_notes.py", made, (), notes, notes, section=section)
             options["input_files"], needs = [str(notes)], (f"notes/{corpus.name}",)
         folder = self.corpora[corpus.name]
         options = {"seed": self.study.seed, **options, "output_dir": str(folder)}
-        yield Step(f"corpus/{corpus.name}", "prepare_notes.py", options, needs, folder / "preparation.json", folder)
+        made, section = folder / "preparation.json", f"corpora.{corpus.name}.prepare"
+        yield Step(f"corpus/{corpus.name}", "prepare_notes.py", options, needs, made, folder, section=section)
 
     def training(
         self,
@@ -190,7 +195,8 @@ class _Planner:
             needs += start[1]
         if tokens is not None and not {"max_steps", "num_train_epochs", "train_tokens"} & options.keys():
             settings["train_tokens"] = tokens
-        return Step(name, "pretrain.py", settings, needs, folder / "training_summary.json", folder)
+        section = "base.train" if name == BASE else f"adapt.{name.split('/')[2]}"
+        return Step(name, "pretrain.py", settings, needs, folder / "training_summary.json", folder, section=section)
 
     def adaptation(self, corpus: StudyCorpus, adaptation: Adaptation) -> Iterator[Step]:
         start = (self.base, self.base_needs)
@@ -252,7 +258,8 @@ class _Planner:
         name = f"classify/{corpus.name}/{label}/{group}"
         # comparisons.json is the last of the files that classify.py writes.
         needs = (*self.corpus_needs(corpus.name), *needs)
-        return Step(name, "classify.py", options, needs, folder / "comparisons.json", folder)
+        made = folder / "comparisons.json"
+        return Step(name, "classify.py", options, needs, made, folder, section=f"classify.{group}")
 
     def space(self, corpus: StudyCorpus, label: str) -> Step:
         models, needs = self.models(corpus, cross=False, swept=False)
@@ -269,7 +276,7 @@ class _Planner:
         }
         name = f"space/{corpus.name}/{label}"
         needs = (*self.corpus_needs(corpus.name), *needs)
-        return Step(name, "analyse_embeddings.py", options, needs, folder / "page.html", folder)
+        return Step(name, "analyse_embeddings.py", options, needs, folder / "page.html", folder, section="space")
 
     def correlation(self) -> Step:
         folder = self.output / "results" / "correlations"
@@ -291,7 +298,7 @@ class _Planner:
             "overwrite": True,
         }
         made = folder / "correlations.json"
-        return Step("correlate", "correlate_metrics.py", options, tuple(needs), made, folder)
+        return Step("correlate", "correlate_metrics.py", options, tuple(needs), made, folder, section="correlate")
 
     def tagging(self, task: TaggingTask) -> Iterator[Step]:
         root, options, needs = self.output / "results" / "tag" / task.name, dict(task.options), ()
@@ -325,6 +332,7 @@ class _Planner:
                 root / model / "comparisons.json",
                 root / model,
                 subcommand="train",
+                section=f"tag.{task.name}.options",
             )
             trained.append(step)
             yield step
@@ -344,10 +352,12 @@ class _Planner:
     def audits(self, corpus: StudyCorpus) -> Iterator[Step]:
         if self.study.audit is None:
             return
+        # A base that was trained on these notes has seen the members, and would hide what the model knows of them.
+        seen = self.study.base_training is not None or made_here(self.base)
         for adaptation in self.kept():
             folder = self.model_folder(corpus.name, adaptation.name)
             options = {
-                "reference": self.base,
+                "reference": None if seen else self.base,
                 "seed": self.study.seed,
                 "quiet": True,
                 **self.study.audit,
@@ -357,7 +367,8 @@ class _Planner:
             }
             made = folder / "privacy_audit.json"
             needs = (self.model_step(corpus.name, adaptation.name), *self.base_needs)
-            yield Step(f"audit/{corpus.name}/{adaptation.name}", "audit_privacy.py", options, needs, made, made)
+            name = f"audit/{corpus.name}/{adaptation.name}"
+            yield Step(name, "audit_privacy.py", options, needs, made, made, section="audit")
 
     def cards(self, corpus: StudyCorpus) -> Iterator[Step]:
         study = self.study
@@ -378,7 +389,8 @@ class _Planner:
             audit = (f"audit/{corpus.name}/{adaptation.name}",) if study.audit is not None else ()
             after = (self.model_step(corpus.name, adaptation.name), *needs, *audit)
             made = folder / "README.md"
-            yield Step(f"card/{corpus.name}/{adaptation.name}", "make_card.py", options, after, made, made)
+            name = f"card/{corpus.name}/{adaptation.name}"
+            yield Step(name, "make_card.py", options, after, made, made, section="card")
 
     def report(self, needs: Sequence[str]) -> Step:
         folder = self.output / "report"

@@ -130,12 +130,16 @@ def read_study(file: str | Path, inputs: Mapping[str, Sequence[str]], base: str 
     """
     recipe = _Mapping(read_yaml(Path(file)), Path(file), "")
     recipe.only(KEYS)
+    unknown = sorted(set(inputs) - set(recipe.inner("corpora").keys))
+    if unknown:
+        raise InputError(
+            f"--inputs names '{unknown[0]}', which is no corpus of the recipe",
+            file=file,
+            remedy=f"its corpora are {', '.join(recipe.inner('corpora').keys) or 'none'}",
+        )
     corpora = tuple(_corpus(recipe.inner("corpora").inner(name), name, inputs) for name in recipe.inner("corpora").keys)
     if not corpora:
         raise InputError("the study has no corpus", file=file, remedy="add one under 'corpora'")
-    unknown = sorted(set(inputs) - {corpus.name for corpus in corpora})
-    if unknown:
-        raise InputError(f"--inputs names '{unknown[0]}', which is no corpus of the recipe", file=file)
     if not any(corpus.adapt for corpus in corpora):
         raise InputError("no corpus of the study is adapted on", file=file, remedy="leave 'adapt: false' out of one")
     checkpoint, training = _base(recipe.inner("base"), base)

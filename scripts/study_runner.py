@@ -171,7 +171,10 @@ class StudyFolder:
             self.log(step).read_text(encoding="utf-8", errors="replace").splitlines() if self.log(step).exists() else []
         )
         told = [line for line in lines if line.startswith(f"{step.script}: error: ")]
-        return told[-1] if told else f"see {self.log(step)}"
+        if not told:
+            return f"see {self.log(step)}"
+        # The script speaks of its own options, which the command line of a study has not.
+        return told[-1] + (f" (options of this step stand in the recipe under {step.section})" if step.section else "")
 
 
 def chosen_steps(steps: Sequence[Step], patterns: Sequence[str], option: str) -> list[Step]:

@@ -28,8 +28,17 @@ class SweepOptions:
 
     _argument_group_name = "Sweep"
 
-    notes: list[str] = field(metadata={"help": "Files of notes, or one folder of prepare_notes.py."})
+    notes: list[str] = field(
+        metadata={"help": "Files of notes, or one folder of prepare_notes.py, which has all its options."}
+    )
     label_columns: list[str] = field(metadata={"help": "Labels that the frozen probe predicts."})
+    text_column: str | None = field(default=None, metadata={"help": "Column of the document; text by default."})
+    document_id_column: str | None = field(
+        default=None, metadata={"help": "Column of its id; document_id by default, where there is one."}
+    )
+    patient_column: str | None = field(
+        default=None, metadata={"help": "Column of the patient's id; patient_id by default, where there is one."}
+    )
     base: str = field(metadata={"help": "Checkpoint folder or Hub id that every run starts from."})
     output_dir: str = field(metadata={"help": "Folder for runs and report; the same command goes on where it stopped."})
     num_anchors: list[int] = field(default_factory=lambda: [1, 2], metadata={"help": "Anchor spans a document."})
@@ -90,9 +99,11 @@ def recipe(options: SweepOptions) -> dict[str, Any]:
     }
     if options.window_length is not None:
         probe["window_length"] = options.window_length
+    columns = {name: getattr(options, name) for name in ("text_column", "document_id_column", "patient_column")}
+    prepare = {"input_files": options.notes, **{name: value for name, value in columns.items() if value is not None}}
     return {
         "token_budget": options.train_tokens,
-        "corpora": {"notes": {"labels": options.label_columns, "prepare": {"input_files": options.notes}}},
+        "corpora": {"notes": {"labels": options.label_columns, "prepare": prepare}},
         "base": {"checkpoint": options.base},
         "sweep": {"spans": {"options": training, "grid": grid}},
         "classify": {"frozen": probe},

@@ -7,7 +7,7 @@ from metrics.intervals import ResampledScores
 from reporting.classification_results import System, load_results
 from reporting.comparisons import Comparison
 from reporting.result_rows import Row, aggregate_rows
-from reporting.tables import classes_table, markdown_table, metrics_table, plain_text, systems_table
+from reporting.tables import classes_table, columns_of_words, markdown_table, metrics_table, plain_text, systems_table
 
 A, B, C = System("a", "knn"), System("b", "knn"), System(None, "majority")
 NAMES = {A: "a, k-nearest | neighbours", B: "b", C: "majority class"}
@@ -69,4 +69,7 @@ def test_classes_are_averaged_over_the_seeds(task, write_results):
 
 def test_plain_text_and_alignment():
     assert plain_text("a|b\n `c` *d* \\") == "a\\|b \\`c\\` \\*d\\* \\\\"
-    assert markdown_table([["a", "b"], ["c", "d"]]) == "| a | b |\n| --- | ---: |\n| c | d |"
+    lines = [["a", "b", "c", "d"], ["3", "**+.4** [.1, .6] ▲", "-", "5"], ["4", "~ 7", "0 / 1", "for"]]
+    assert markdown_table(lines).splitlines()[1] == "| --- | ---: | ---: | --- |"
+    assert columns_of_words([["a", "b"], ["1", ""], ["1", "MLM"]]) == [True, True]
+    assert columns_of_words([["a", "b"]]) == [True, False]

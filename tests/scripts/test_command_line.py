@@ -40,6 +40,7 @@ class Options(Base):
     labels: tuple[str, ...] = ()
     folder: Path | None = None
     report: str | list[str] | None = None
+    reference: str | None = "base"
     derived: int = field(init=False, default=3)
 
     def __post_init__(self):
@@ -92,6 +93,8 @@ def test_defaults_are_kept():
         (["--extra", "file.json"], "extra", "file.json"),
         (["--folder", "runs"], "folder", Path("runs")),
         (["--report", "none"], "report", "none"),
+        (["--reference", "none"], "reference", None),
+        (["--reference", "nonesuch"], "reference", "nonesuch"),
         (["--report", "a", "b"], "report", ["a", "b"]),
         (["--seed", "1", "--seed", "2"], "seed", 2),
     ],

@@ -94,6 +94,7 @@ def test_a_failure_stops_only_what_needs_it(recipe, tmp_path, capsys, monkeypatc
     assert run(recipe, tmp_path / "out") == 1
     told = capsys.readouterr().err
     assert "corpus/clinic" in told and "prepare_notes.py: error: " in told and len(told.splitlines()) == 1
+    assert "under corpora.clinic.prepare" in told
     assert (tmp_path / "out/corpora/wards/preparation.json").is_file()
     assert (tmp_path / "out/report/report.html").is_file() and "corpus/clinic" in (
         tmp_path / "out/report/report.html"

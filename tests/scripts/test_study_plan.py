@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 import sweep_spans
+from corpora.columns import PRESETS
 from corpora.errors import InputError
 from study_options import check_options
 from study_plan import manifest, plan, step_digests
@@ -218,7 +220,15 @@ def test_every_recipe_of_a_study_is_one(name, make_encoder, tmp_path):
     for corpus, entry in recipe["corpora"].items():
         if "demo" not in entry:
             file = tmp_path / f"{corpus}.jsonl"
-            file.write_text('{"text": "well"}\n')
+            # Columns are looked for before the first step.
+            named = [value for key, value in entry.get("prepare", {}).items() if key.endswith(("_column", "_columns"))]
+            names = {
+                "text",
+                *entry.get("labels", []),
+                *vars(PRESETS["mimic3"]).values(),
+                *np.hstack([[], *named]).tolist(),
+            }
+            file.write_text(json.dumps({name: "well" for name in names if isinstance(name, str)}) + "\n")
             inputs[corpus] = [str(file)]
     base = None if "train" in recipe.get("base", {}) else str(make_encoder("bert"))
     study = read_study(ROOT / "recipes" / f"{name}.yaml", inputs, base)
@@ -227,6 +237,38 @@ def test_every_recipe_of_a_study_is_one(name, make_encoder, tmp_path):
         step.options.pop("bf16", None)  # which a machine without a GPU refuses
     check_options(steps, tmp_path / "out", name)
     assert steps[-1].name == "report" and len(steps) > 8
+
+
+def test_columns_are_looked_for_before_the_first_step(study, make_encoder, tmp_path):
+    notes = tmp_path / "letters.csv"
+    notes.write_text("letter,nhs_no,clinic\nwell,1,eyes\n")
+    corpora = {"wards": {"prepare": {"text_column": "letter", "patient_column": "nhs"}, "labels": ["clinic"]}}
+    changes, base = {"base": None, "corpora": corpora}, str(make_encoder("bert"))
+
+    def check():
+        check_options(plan(study(changes, {"wards": [str(notes)]}, base), tmp_path / "out"), tmp_path / "out", "s.yaml")
+
+    with pytest.raises(InputError) as error:
+        check()
+    for words in ("letters.csv, column 'nhs'", "did you mean", "nhs_no", "recipe is corpora.wards.prepare"):
+        assert words in str(error.value)
+    corpora["wards"]["prepare"]["patient_column"] = "nhs_no"
+    check()
+    corpora["wards"]["labels"] = ["ward"]
+    with pytest.raises(InputError, match="column 'ward'"):
+        check()
+
+
+def test_an_audit_has_no_reference_that_was_trained_on_the_notes(study, make_encoder, tmp_path):
+    def reference(**options):
+        return steps_of(study(**options), tmp_path / "out")["audit/wards/mlm"].options["reference"]
+
+    assert reference() is None  # the study trains the base
+    given = make_encoder("bert")
+    assert reference(changes={"base": None}, base=str(given)) == str(given)
+    (given / "training_summary.json").write_text("{}")
+    assert reference(changes={"base": None}, base=str(given)) is None
+    assert reference(changes={"base": None, "audit": {"reference": "other"}}, base=str(given)) == "other"
 
 
 def test_a_sweep_is_a_grid_of_adaptations(study, tmp_path):
@@ -252,9 +294,12 @@ def test_a_sweep_is_a_grid_of_adaptations(study, tmp_path):
 
 
 def test_the_sweep_over_spans_is_a_valid_study(make_encoder, tmp_path, capsys):
-    (tmp_path / "notes.jsonl").write_text('{"text": "well", "ward": "a"}\n')
+    (tmp_path / "notes.jsonl").write_text('{"letter": "well", "ward": "a"}\n')
     words = ["--notes", str(tmp_path / "notes.jsonl"), "--label_columns", "ward", "--base", str(make_encoder("bert"))]
     words += ["--output_dir", str(tmp_path / "out"), "--max_span_length", "24", "--training_seeds", "2", "--dry_run"]
+    with pytest.raises(InputError, match="column 'text': the column is missing"):
+        sweep_spans.main(words)
+    words += ["--text_column", "letter"]
     assert sweep_spans.main(words) == 0
     printed = capsys.readouterr().out
     assert printed.count("adapt/notes/spans.") == 2 * 2 * 3 * 2
