@@ -21,6 +21,8 @@ THRESHOLDS: dict[str, Any] = {
     "reaches its threshold and the interval lies above the moderate one; canaries: the mean exposure reaches the share "
     "of the bits that the whole space has, and unseen canaries would do so with a probability below p_value",
 }
+# With fewer identifiers on a side, that none was recovered says little.
+FEW_IDENTIFIERS = 30
 _CONTROLS = ("reference_loss", "reference_similarity")
 _NAMES = {
     "loss": "the masked loss",
@@ -97,8 +99,9 @@ def _judge_attacks(attacks: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
             confounded = bool(compared) and name not in compared and _is_told_apart(control, unit)
             level = 0 if confounded else _attack_level(attack)
             sentence = (
-                f"Attack by {_NAMES[name]}, {unit} by {unit}: area under the curve {auc['value']:.2f}"
-                f"{_interval(auc)}, where 0.5 is guessing; {_rates(attack)}."
+                f"Attack by {_NAMES[name]}, {unit} by {unit} ({attack['members']:,} members, {attack['nonmembers']:,} "
+                f"non-members): area under the curve {auc['value']:.2f}{_interval(auc)}, where 0.5 is guessing; "
+                f"{_rates(attack)}."
             )
             if confounded:
                 sentence += " The reference tells the two sides apart as well, so this attack does not count."
@@ -155,12 +158,15 @@ def _judge_identifiers(audit: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
     for top, words in ((1, "the first guess"), (10, "the first ten guesses")):
         entry = found[f"top_{top}"]
         excess = entry["excess"]
-        yield (
-            _grade(excess, THRESHOLDS["identifier_excess"]),
-            f"Of masked dates, numbers and names, {words} held {entry['members']['model']:.1%} in members and "
-            f"{entry['nonmembers']['model']:.1%} in non-members; {100 * excess['value']:+.1f} points"
-            f"{_interval(excess, 100)} are owed to membership.",
+        level = _grade(excess, THRESHOLDS["identifier_excess"])
+        sentence = (
+            f"Of masked dates, numbers and names, {words} held {entry['members']['model']:.1%} of {found['members']:,} "
+            f"in members and {entry['nonmembers']['model']:.1%} of {found['nonmembers']:,} in non-members; "
+            f"{100 * excess['value']:+.1f} points{_interval(excess, 100)} are owed to membership."
         )
+        if not level and min(found["members"], found["nonmembers"]) < FEW_IDENTIFIERS:
+            sentence += " The identifiers are too few to exclude a risk."
+        yield level, sentence
 
 
 def _interval(measured: Mapping[str, float | None], factor: float = 1) -> str:

@@ -91,6 +91,7 @@ def _draw_identifiers(axes: Any, audit: Mapping[str, Any]) -> None:
         axes.bar(places, heights, 0.75 / len(bars), color=COLOURS[number], label=label)
     axes.set_xticks([0, 1], ["first guess", "first ten"])
     axes.set(ylabel="identifiers recovered, %", title="Masked identifiers")
+    axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))  # bars of nothing would have an axis about zero
     _legend_below(axes)
 
 

@@ -29,6 +29,7 @@ from reporting.study_tables import (
     models_table,
     spaces_table,
 )
+from reporting.tables import plain_text
 
 PAGE, MARKDOWN, LATEX, VALUES = "report.html", "tables.md", "tables.tex", "report.json"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -119,7 +120,8 @@ def write_study_report(report: StudyReport, folder: Path) -> list[Path]:
             f"## {section.title}\n\n" + "\n".join(table.markdown() for table in section.tables)
             for section in report.sections
         ]
-        (partial / MARKDOWN).write_text("# Study\n\n" + "\n".join(markdown), encoding="utf-8")
+        head = f"# {plain_text(_title(report.study))}\n\n{plain_text(_facts(report.study))}\n\n"
+        (partial / MARKDOWN).write_text(head + "\n".join(markdown), encoding="utf-8")
         (partial / LATEX).write_text(LATEX_HEAD + "\n".join(table.latex() for table in tables), encoding="utf-8")
         for figure in (figure for section in report.sections for figure in section.figures if figure.name):
             (partial / f"{figure.name}.svg").write_bytes(figure.svg)
@@ -142,6 +144,8 @@ def study_page(report: StudyReport) -> str:
     done = [step for step in report.study.steps if step.seconds is not None and step.name != "report"]
     missing = [step.name for step in report.study.steps if step.seconds is None and step.name != "report"]
     return environment.get_template("study_page.html").render(
+        title=_title(report.study),
+        facts=_facts(report.study),
         sections=report.sections,
         steps=done,
         missing=missing,
@@ -162,6 +166,20 @@ def report_values(report: StudyReport) -> dict[str, Any]:
             for found in gains_over_base(one)
         ],
     }
+
+
+def _title(study: StudyResults) -> str:
+    return f"Study {Path(study.recipe).stem.removeprefix('study_')}" if study.recipe else "Study"
+
+
+def _facts(study: StudyResults) -> str:
+    """Return what was studied in a few sentences."""
+    corpora = ", ".join(
+        f"{name} ({report.get('documents_kept', 0):,} documents)" for name, report in study.corpora.items()
+    )
+    base = f"Base: {study.base}." if study.base else "Base: trained from scratch by the study."
+    parts = [f"Corpora: {corpora}." if corpora else "", base if study.recipe else ""]
+    return " ".join([*filter(None, parts), f"Seed {study.seed}." if study.seed is not None else ""]).strip()
 
 
 def _claim_sections(claims: Sequence[ClaimResult]) -> list[Section]:

@@ -79,12 +79,18 @@ class StudyResults:
         steps: In their order.
         corpora: Reports of preparation by the name of the corpus.
         models: Those that are finished, the base first.
+        recipe: Name of the recipe's file; empty where nothing is known of it.
+        base: Name of the checkpoint that all started from; None where the study trained it.
+        seed: Of all draws; None where nothing is known of it.
     """
 
     folder: Path
     steps: Sequence[StepRecord]
     corpora: Mapping[str, Mapping[str, Any]]
     models: Sequence[StudyModel]
+    recipe: str = ""
+    base: str | None = None
+    seed: int | None = None
 
     def finished(self, kind: str) -> list[StepRecord]:
         """Return the finished steps whose names begin so."""
@@ -133,7 +139,10 @@ def load_study(folder: str | Path) -> StudyResults:
     }
     for name, place in (manifest.get("prepared") or {}).items():
         corpora[name] = read_json(Path(place) / "preparation.json") or {}
-    return StudyResults(folder, steps, corpora, [_base(folder), *_adapted(done, manifest.get("sweeps") or {})])
+    models = [_base(folder), *_adapted(done, manifest.get("sweeps") or {})]
+    about = JsonFields(manifest, folder / MANIFEST, remedy=REMEDY)
+    recipe, base = (about.text(name, optional=True) for name in ("recipe", "base"))
+    return StudyResults(folder, steps, corpora, models, recipe or "", base, manifest.get("seed"))
 
 
 def _base(folder: Path) -> StudyModel:

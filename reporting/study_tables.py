@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from reporting.comparisons import compare_with_reference, default_reference
+from reporting.classification_report import main_table, make_report
 from reporting.printed_table import PrintedTable, read_tables
 from reporting.result_rows import shots_of, systems_of
 from reporting.space_results import SpaceResults
@@ -12,7 +14,7 @@ from reporting.space_tables import space_table, verdict_rule
 from reporting.study_gains import RESAMPLES, Evaluation, gains_over_base
 from reporting.study_results import StudyResults
 from reporting.system_names import system_names
-from reporting.tables import ABOVE, BELOW, MISSING, difference_text, shots_name, systems_table
+from reporting.tables import ABOVE, BELOW, MISSING, difference_text, shots_name
 
 ROLES = {
     "base": "where all start from",
@@ -54,24 +56,25 @@ def models_table(study: StudyResults) -> PrintedTable:
                 _count(model.tokens),
                 _count(summary.get("steps")),
                 MISSING if loss is None else f"{loss:.3f}",
-                MISSING if model.audit is None else str(model.audit.get("verdict", MISSING)),
+                _audit(model.audit),
             ]
         )
-    note = "Tokens of all stages; losses of different objectives cannot be compared."
+    note = (
+        "Tokens of all stages; losses of different objectives cannot be compared. Privacy audit: its verdict, and the "
+        "members and non-members that it rests on; the model's card has it in words."
+    )
     return PrintedTable("models", "Models, and what their training read", lines, note)
 
 
 def evaluation_table(evaluation: Evaluation) -> PrintedTable:
-    """Return macro-F1 of every system of a classification."""
-    systems = systems_of(evaluation.results.cells)
-    reference = default_reference(systems)
-    comparisons = compare_with_reference(evaluation.rows, reference)
-    names = system_names(systems)
-    (lines,) = read_tables(systems_table(evaluation.rows, names, comparisons, evaluation.label))
+    """Return macro-F1 of every system of a classification, as in the report of classify.py."""
+    results = evaluation.results
+    table, note = main_table(make_report(results)).split("\n\n", 1)
+    (lines,) = read_tables(table)
+    documents = results.documents
     note = (
-        "Macro-F1 [95 % interval over test documents and seeds]; best of a column in bold; "
-        f"{ABOVE} {BELOW} above or below {names[reference]} after Holm's correction for {len(comparisons):,} "
-        "comparisons."
+        f"{len(results.labels):,} classes; {documents['train']:,} training, {documents['validation']:,} validation and "
+        f"{documents['test']:,} test documents. {note}"
     )
     caption = f"{evaluation.task}: {evaluation.group.replace('_', ' ')}"
     return PrintedTable(f"classify-{_name(evaluation)}", caption, lines, note)
@@ -95,8 +98,8 @@ def gains_table(evaluation: Evaluation) -> PrintedTable | None:
         lines.append([names[system], *cells])
     note = (
         "Difference of macro-F1 to the base model that is read and classified in the same way [95 % interval]; "
-        f"{ABOVE} {BELOW} where it stands after Holm's correction for {len(gains):,} comparisons (paired bootstrap, "
-        f"{RESAMPLES:,} resamples)."
+        f"{ABOVE} {BELOW} p at most 0.05 after Holm's correction for {len(gains):,} comparisons (paired bootstrap, "
+        f"{RESAMPLES:,} resamples): an interval that misses zero alone earns no mark."
     )
     caption = f"{evaluation.task}: what adaptation adds, {evaluation.group.replace('_', ' ')}"
     return PrintedTable(f"gains-{_name(evaluation)}", caption, lines, note)
@@ -123,6 +126,13 @@ def file_table(name: str, caption: str, file: Path) -> PrintedTable | None:
 
 def _name(evaluation: Evaluation) -> str:
     return f"{evaluation.corpus}-{evaluation.label}-{evaluation.group}"
+
+
+def _audit(audit: Mapping[str, Any] | None) -> str:
+    if audit is None:
+        return MISSING
+    counts = [_count(audit["documents"][side]["documents"]) for side in ("members", "nonmembers")]
+    return f"{audit['verdict']} ({' + '.join(counts)} documents)"
 
 
 def _count(number: int | None) -> str:

@@ -77,13 +77,17 @@ def main(argv: list[str]) -> int:
     table = TimeTable(folder, wanted)
     if options.dry_run:
         print(table.plan([step.name for step in redone]))
+        try:
+            folder.check_settings([step for step in wanted if step not in redone])
+        except InputError as error:
+            print(f"As it is, the study would be refused: {error}")
         return 0
     end_with_sigterm()
     with folder.locked() as lock:
         for step in redone:
             folder.forget(step)
         folder.check_settings(wanted)
-        write_json(output / MANIFEST, manifest(study, steps, output))
+        write_json(output / MANIFEST, manifest(study, steps, output, options.study))
         return _run(folder, wanted, table, shlex.split(options.launcher or ""), lock)
 
 

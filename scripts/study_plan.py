@@ -63,11 +63,16 @@ def plan(study: Study, output: Path) -> list[Step]:
     return steps
 
 
-def manifest(study: Study, steps: Sequence[Step], output: Path) -> dict[str, Any]:
-    """Return what the report needs to know of the steps."""
+def manifest(study: Study, steps: Sequence[Step], output: Path, recipe: str | Path = "") -> dict[str, Any]:
+    """Return what the report needs to know of the study and its steps."""
+    base = study.base
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": "study",
+        "recipe": Path(recipe).name,
+        # Without the folders above it, which are nobody's business.
+        "base": Path(base).name if base is not None and Path(base).exists() else base,
+        "seed": study.seed,
         "steps": [
             {
                 "name": step.name,

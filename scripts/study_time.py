@@ -78,6 +78,8 @@ class TimeTable:
             if record is not None and step.name not in redone:
                 done = self.folder.is_finished(step)
                 state, seconds = "finished" if done else "finished with other settings", record["seconds"]
+                if step.takes_what_is_there and not done:
+                    state = "to do again"
             else:
                 state, seconds = "to do", self.estimate(step)
                 total += seconds

@@ -15,6 +15,7 @@ def attack(auc, rate=(0.0, 0.0, 0.0), nonmembers=500):
     return {
         "auc": measured(*auc),
         "true_positive_rate": {"0.01": measured(*rate), "0.001": measured(0.9, 0.8, 1.0)},
+        "members": 400,
         "nonmembers": nonmembers,
     }
 
@@ -51,7 +52,7 @@ def test_membership(document, patient, verdict):
 
 def test_few_documents_are_said_to_be_few():
     _, sentences = privacy_verdict({**NONE, "membership": {"attacks": {"loss": levels(attack((0.6, 0.4, 0.8)))}}})
-    assert any("too few to exclude a risk" in sentence for sentence in sentences)
+    assert any("too few to exclude a risk" in sentence and "400 members, 500 non" in sentence for sentence in sentences)
 
 
 def test_sides_that_the_reference_tells_apart_count_by_comparison_only():
@@ -81,7 +82,13 @@ def test_canaries(times, bits, p_value, verdict):
 def test_identifiers(excess, verdict):
     shares = {"members": {"model": 0.3}, "nonmembers": {"model": 0.1}}
     entry = {"top_1": {**shares, "excess": measured(0, 0, 0)}, "top_10": {**shares, "excess": measured(*excess)}}
-    assert privacy_verdict({**NONE, "identifiers": {"kinds": {"all": entry}}})[0] == verdict
+    for members, few in ((40, False), (29, True)):
+        entry |= {"members": members, "nonmembers": 30}
+        found, sentences = privacy_verdict({**NONE, "identifiers": {"kinds": {"all": entry}}})
+        assert found == verdict and any(f"of {members} in members" in sentence for sentence in sentences)
+        # That nothing was found among a few is said to mean little.
+        said = sum("too few to exclude a risk" in sentence for sentence in sentences)
+        assert said == few * (1 + (verdict == "low"))
 
 
 def test_what_was_not_measured_is_said():
