@@ -140,9 +140,8 @@ def load_study(folder: str | Path) -> StudyResults:
     for name, place in (manifest.get("prepared") or {}).items():
         corpora[name] = read_json(Path(place) / "preparation.json") or {}
     models = [_base(folder), *_adapted(done, manifest.get("sweeps") or {})]
-    about = JsonFields(manifest, folder / MANIFEST, remedy=REMEDY)
-    recipe, base = (about.text(name, optional=True) for name in ("recipe", "base"))
-    return StudyResults(folder, steps, corpora, models, recipe or "", base, manifest.get("seed"))
+    recipe, base, seed = (manifest.get(name) for name in ("recipe", "base", "seed"))
+    return StudyResults(folder, steps, corpora, models, str(recipe or ""), base, seed)
 
 
 def _base(folder: Path) -> StudyModel:
