@@ -213,7 +213,7 @@ def test_equal_vectors_and_few_documents_are_dashes_not_errors(notes, tmp_path):
         (["{vectors}", "--data", "{notes}", "--label_column", "severity"], "column 'severity'"),
         (["{vectors}", "--data", "{notes}", "--label_column", "tags"], "several categories each"),
         (["{vectors}", "--data", "{notes}", "--label_column", "ward"], "have the same one"),
-        (["{vectors}", "--data", "{notes}", "--label_column", "none"], "none"),
+        (["{vectors}", "--data", "{notes}", "--label_column", "nothing"], "column 'nothing'"),
         (["{vectors}", "--data", "{notes}", "--label_column", "specialty", "--min_class_documents", "99"], "lower --m"),
         (["{short}", "--data", "{notes}"], "20 of 60 documents have no embedding, the first is 'd40'"),
         (["{nan}"], "the embedding of 'd7' holds a number that is not finite"),
