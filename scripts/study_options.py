@@ -15,7 +15,7 @@ from study_plan import Step
 
 
 def check_options(steps: Sequence[Step], output: Path, recipe: str | Path) -> None:
-    """Build the options of each step as its script would, and look whether the files to begin with are there.
+    """Build the options of each step as its script would, and look for the files to begin with and their columns.
 
     A mistyped key of the last step is found now, not after a night.
 
@@ -25,8 +25,8 @@ def check_options(steps: Sequence[Step], output: Path, recipe: str | Path) -> No
         recipe: The recipe, for messages.
 
     Raises:
-        InputError: An option is unknown, missing or not allowed, and the message names the step; or notes or a
-            checkpoint are not there.
+        InputError: An option is unknown, missing or not allowed, and the message names the step; or notes, one
+            of their columns or a checkpoint is not there.
     """
     parsers: dict[tuple, RecipeParser] = {}
     made = {str(step.made) for step in steps}
@@ -56,7 +56,8 @@ def _check_columns(step: Step, files: Sequence[str], options: Sequence[Any]) -> 
     try:
         resolve_all(find_sources(files), notes.columns(), reading)
     except InputError as error:
-        remedy = f"{error.remedy}; its place in the recipe is {step.section}" if error.column else error.remedy
+        place = f"its place in the recipe is {step.section}" if error.column else None
+        remedy = "; ".join(filter(None, (error.remedy, place)))
         raise InputError(error.problem, file=error.file, row=error.row, column=error.column, remedy=remedy) from error
 
 

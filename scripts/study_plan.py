@@ -140,7 +140,9 @@ class _Planner:
             if corpus.prepared is None:
                 yield from self.corpus(corpus)
         if study.base_training is not None:
-            yield self.training(BASE, Path(self.base), study.base_training, study.base_corpora, None, None)
+            yield self.training(
+                BASE, Path(self.base), study.base_training, study.base_corpora, None, None, section="base.train"
+            )
         for corpus in self.adapted:
             for adaptation in study.adaptations:
                 yield from self.adaptation(corpus, adaptation)
@@ -182,6 +184,7 @@ class _Planner:
         corpora: Sequence[str],
         start: tuple[str, tuple[str, ...]] | None,
         tokens: int | None,
+        section: str,
     ) -> Step:
         settings = {
             "seed": self.study.seed,
@@ -200,17 +203,18 @@ class _Planner:
             needs += start[1]
         if tokens is not None and not {"max_steps", "num_train_epochs", "train_tokens"} & options.keys():
             settings["train_tokens"] = tokens
-        section = "base.train" if name == BASE else f"adapt.{name.split('/')[2]}"
         return Step(name, "pretrain.py", settings, needs, folder / "training_summary.json", folder, section=section)
 
     def adaptation(self, corpus: StudyCorpus, adaptation: Adaptation) -> Iterator[Step]:
         start = (self.base, self.base_needs)
         last = len(adaptation.stages)
+        section = f"sweep.{adaptation.sweep}" if adaptation.sweep is not None else f"adapt.{adaptation.name}"
         for number, stage in enumerate(adaptation.stages, start=1):
             name = self.model_step(corpus.name, adaptation.name) + ("" if number == last else f"/{number}")
             folder = self.model_folder(corpus.name, adaptation.name)
             folder = folder if number == last else folder.with_name(f"{folder.name}-{number}")
-            yield self.training(name, folder, stage, [corpus.name], start, adaptation.tokens // last)
+            tokens = adaptation.tokens // last
+            yield self.training(name, folder, stage, [corpus.name], start, tokens, section)
             start = (str(folder), (name,))
 
     def corpus_needs(self, corpus: str) -> tuple[str, ...]:

@@ -9,13 +9,14 @@ SWEEP/report.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
 import run_study
+from column_options import DocumentColumns
 from command_line import RecipeParser, run
 from corpora.errors import InputError
 
@@ -23,7 +24,7 @@ RECIPE = "sweep.yaml"
 
 
 @dataclass(kw_only=True)
-class SweepOptions:
+class SweepOptions(DocumentColumns):
     """What is swept, on which notes."""
 
     _argument_group_name = "Sweep"
@@ -32,10 +33,6 @@ class SweepOptions:
         metadata={"help": "Files of notes, or one folder of prepare_notes.py, which has all its options."}
     )
     label_columns: list[str] = field(metadata={"help": "Labels that the frozen probe predicts."})
-    text_column: str | None = field(default=None, metadata={"help": "Column of the document; text by default."})
-    document_id_column: str | None = field(
-        default=None, metadata={"help": "Column of its id; document_id by default, where there is one."}
-    )
     patient_column: str | None = field(
         default=None, metadata={"help": "Column of the patient's id; patient_id by default, where there is one."}
     )
@@ -99,8 +96,10 @@ def recipe(options: SweepOptions) -> dict[str, Any]:
     }
     if options.window_length is not None:
         probe["window_length"] = options.window_length
-    columns = {name: getattr(options, name) for name in ("text_column", "document_id_column", "patient_column")}
-    prepare = {"input_files": options.notes, **{name: value for name, value in columns.items() if value is not None}}
+    prepare = {"input_files": options.notes}
+    for column in fields(SweepOptions):
+        if column.name.endswith("_column") and getattr(options, column.name) != column.default:
+            prepare[column.name] = getattr(options, column.name)
     return {
         "token_budget": options.train_tokens,
         "corpora": {"notes": {"labels": options.label_columns, "prepare": prepare}},

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
@@ -222,13 +221,10 @@ def test_every_recipe_of_a_study_is_one(name, make_encoder, tmp_path):
             file = tmp_path / f"{corpus}.jsonl"
             # Columns are looked for before the first step.
             named = [value for key, value in entry.get("prepare", {}).items() if key.endswith(("_column", "_columns"))]
-            names = {
-                "text",
-                *entry.get("labels", []),
-                *vars(PRESETS["mimic3"]).values(),
-                *np.hstack([[], *named]).tolist(),
-            }
-            file.write_text(json.dumps({name: "well" for name in names if isinstance(name, str)}) + "\n")
+            names = {"text", *entry.get("labels", []), *filter(None, vars(PRESETS["mimic3"]).values())}
+            for value in named:
+                names.update([value] if isinstance(value, str) else value)
+            file.write_text(json.dumps(dict.fromkeys(names, "well")) + "\n")
             inputs[corpus] = [str(file)]
     base = None if "train" in recipe.get("base", {}) else str(make_encoder("bert"))
     study = read_study(ROOT / "recipes" / f"{name}.yaml", inputs, base)
@@ -278,6 +274,7 @@ def test_a_sweep_is_a_grid_of_adaptations(study, tmp_path):
     steps = steps_of(read, tmp_path)
     names = [name for name in steps if name.startswith("adapt/")]
     assert names == [f"adapt/wards/rows.{length}.0.15.{seed}" for length in (16, 32) for seed in (0, 1)]
+    assert steps[names[-1]].section == "sweep.rows"
     options = steps[names[-1]].options
     assert [options["max_length"], options["seed"], options["train_tokens"]] == [32, 1, 1000]
     # They are classified with, and that is all.
