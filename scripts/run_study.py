@@ -4,7 +4,7 @@
 
 A recipe names corpora, a base model, ways to adapt it at equal numbers of tokens, and evaluations; each becomes steps,
 and each step one call of another script with a recipe of its own under STUDY/steps. Run the same command again after an
-interruption: finished steps are skipped, and the one at work goes on where it stopped. A step that fails stops only
+interruption: finished steps are skipped, and those at work go on where they stopped. A step that fails stops only
 those that need it.
 """
 
@@ -15,15 +15,15 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from command_line import RecipeParser, run
 from corpora.errors import InputError
 from corpora.json_files import write_json
 from reporting.durations import minutes
 from reporting.study_results import MANIFEST
+from study_jobs import StudyJobs, threads_of_each
 from study_options import check_options
-from study_plan import Step, manifest, plan
+from study_plan import manifest, plan
 from study_recipe import read_study
 from study_runner import StudyFolder, chosen_steps, end_with_sigterm, with_dependents, with_needs
 from study_time import TimeTable
@@ -58,6 +58,19 @@ class StudyOptions:
         default=None,
         metadata={"help": "What training is started with: 'accelerate launch --config_file FILE'; Python by default."},
     )
+    jobs: int = field(
+        default=1,
+        metadata={
+            "help": "Steps at work at the same time where they do not need each other; each gets an equal share of the "
+            "processor's threads and, with as many GPUs as jobs, of the GPUs."
+        },
+    )
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise ValueError("--jobs is below 1")
+        if self.jobs > 1 and self.launcher is not None:
+            raise ValueError("--jobs and --launcher both share out the machine: give one of them")
 
 
 def main(argv: list[str]) -> int:
@@ -74,9 +87,9 @@ def main(argv: list[str]) -> int:
     folder = StudyFolder(output, steps)
     wanted = with_needs(chosen_steps(steps, options.only, "--only"), steps) if options.only else steps
     redone = with_dependents(chosen_steps(steps, options.redo, "--redo"), steps)
-    table = TimeTable(folder, wanted)
+    table = TimeTable(folder, wanted, threads_of_each(options.jobs) if options.jobs > 1 else None)
     if options.dry_run:
-        print(table.plan([step.name for step in redone]))
+        print(table.plan([step.name for step in redone], options.jobs))
         try:
             folder.check_settings([step for step in wanted if step not in redone])
         except InputError as error:
@@ -88,46 +101,24 @@ def main(argv: list[str]) -> int:
             folder.forget(step)
         folder.check_settings(wanted)
         write_json(output / MANIFEST, manifest(study, steps, output, options.study))
-        return _run(folder, wanted, table, shlex.split(options.launcher or ""), lock)
+        begun = time.monotonic()
+        work = StudyJobs(folder, wanted, table, options.jobs, shlex.split(options.launcher or ""), lock)
+        work.run()
+    return _end(work, time.monotonic() - begun)
 
 
-def _run(folder: StudyFolder, steps: list[Step], table: TimeTable, launcher: list[str], lock: IO[str]) -> int:
-    begun, failed, left_out = time.monotonic(), {}, set()
-    for number, step in enumerate(steps, start=1):
-        place = f"[{number}/{len(steps)}] {step.name}"
-        missing = [name for name in step.needs if name in failed or name in left_out]
-        nothing = step.takes_what_is_there and len(missing) == len(step.needs)
-        if folder.is_finished(step):
-            print(f"{place}: finished before", flush=True)
-            continue
-        if missing and (nothing or not step.takes_what_is_there):
-            left_out.add(step.name)
-            print(f"{place}: left out, for it needs {missing[0]}", flush=True)
-            continue
-        print(
-            f"{place}: about {minutes(table.estimate(step))}; about {minutes(table.left(steps[number - 1 :]))} left",
-            flush=True,
-        )
-        started = time.monotonic()
-        if folder.run(step, launcher, lock) == 0:
-            print(f"    done in {minutes(time.monotonic() - started)}", flush=True)
-            table.learn(step)
-        else:
-            failed[step.name] = folder.fault(step)
-            print(f"    FAILED: {failed[step.name]}", flush=True)
-    report = next((one for one in steps if one.takes_what_is_there and folder.is_finished(one)), None)
-    unfinished = len(failed) + len(left_out)
-    print(
-        f"\n{len(steps) - unfinished} of {len(steps)} steps are finished, this time in "
-        f"{minutes(time.monotonic() - begun)}."
-    )
+def _end(work: StudyJobs, seconds: float) -> int:
+    """Say what is finished, and on stderr what failed."""
+    unfinished = len(work.failed) + len(work.left_out)
+    print(f"\n{len(work.steps) - unfinished} of {len(work.steps)} steps are finished, this time in {minutes(seconds)}.")
+    report = next((one for one in work.steps if one.takes_what_is_there and work.folder.is_finished(one)), None)
     if report is not None:
         print(f"The report: {report.made}")
-    if left_out:
-        print(f"{len(left_out)} steps were left out, for they need what failed; the same command goes on.")
-    for name, why in failed.items():
+    if work.left_out:
+        print(f"{len(work.left_out)} steps were left out, for they need what failed; the same command goes on.")
+    for name, why in work.failed.items():
         print(f"{Path(sys.argv[0]).name}: step {name}: {why}", file=sys.stderr)
-    return 1 if failed else 0
+    return 1 if work.failed else 0
 
 
 def _inputs(entries: list[str]) -> dict[str, list[str]]:

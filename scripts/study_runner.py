@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import fnmatch
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +24,25 @@ from study_plan import Step, step_digests
 
 SCRIPTS = Path(__file__).resolve().parent
 LOCK = "study.lock"
+
+
+@dataclass(frozen=True)
+class Work:
+    """A step at work.
+
+    Args:
+        step: The step.
+        process: Of its script.
+        begun: When it was started, on the monotonic clock.
+    """
+
+    step: Step
+    process: subprocess.Popen[bytes]
+    begun: float
+
+    def seconds(self) -> float:
+        """Return how long it has been at work."""
+        return time.monotonic() - self.begun
 
 
 class StudyFolder:
@@ -127,16 +148,19 @@ class StudyFolder:
                 ) from error
             yield file
 
-    def run(self, step: Step, launcher: Sequence[str], lock: IO[str]) -> int:
-        """Run a step to its end.
+    def start(
+        self, step: Step, launcher: Sequence[str], lock: IO[str], environment: Mapping[str, str] | None = None
+    ) -> Work:
+        """Start a step.
 
         Args:
             step: The step.
             launcher: What pretrain.py is started with in place of Python.
             lock: From `locked`.
+            environment: Variables beside those of this process.
 
         Returns:
-            The exit status of its script.
+            The step at work, for `end` or `stop`.
         """
         recipe, log = self.recipe(step), self.log(step)
         for file in (recipe, log, step.folder):
@@ -144,23 +168,34 @@ class StudyFolder:
         recipe.write_text(yaml.safe_dump(dict(step.options), sort_keys=False, allow_unicode=True), encoding="utf-8")
         started = list(launcher) if launcher and step.script == "pretrain.py" else [sys.executable]
         command = [*started, str(SCRIPTS / step.script), *filter(None, [step.subcommand]), str(recipe)]
-        begun = time.monotonic()
         with log.open("w", encoding="utf-8") as output:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, pass_fds=[lock.fileno()]
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=[lock.fileno()],
+                env={**os.environ, **(environment or {})},
             )
-            try:
-                status = process.wait()
-            except BaseException:
-                process.terminate()
-                process.wait()
-                self.interrupt(step, time.monotonic() - begun)
-                raise
-        if status == 0 and step.made.exists():
-            self.finish(step, time.monotonic() - begun)
-        else:
-            self.interrupt(step, time.monotonic() - begun)
-        return status if status or step.made.exists() else 1
+        return Work(step, process, time.monotonic())
+
+    def end(self, work: Work) -> bool:
+        """Remember what became of a step whose process has ended.
+
+        Returns:
+            Whether the step is finished.
+        """
+        finished = work.process.wait() == 0 and work.step.made.exists()
+        (self.finish if finished else self.interrupt)(work.step, work.seconds())
+        return finished
+
+    def stop(self, works: Sequence[Work]) -> None:
+        """End the processes of steps at work, and remember how long these took."""
+        for work in works:
+            work.process.terminate()
+        for work in works:
+            work.process.wait()
+            self.interrupt(work.step, work.seconds())
 
     def fault(self, step: Step) -> str:
         """Return the line in which a failed step's script says what is wrong; else where its output is.
@@ -212,7 +247,7 @@ def with_dependents(chosen: Sequence[Step], steps: Sequence[Step]) -> list[Step]
 
 
 def end_with_sigterm() -> None:
-    """Let SIGTERM end the step at work, too."""
+    """Let SIGTERM end the steps at work, too."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 

@@ -13,7 +13,7 @@ from reporting.durations import minutes
 from reporting.study_results import BASE
 from study_plan import Step
 from study_recipe import PREPARED
-from study_runner import StudyFolder
+from study_runner import StudyFolder, Work
 
 # Of a GPU's or CPU's speed on large products of matrices, what an encoder comes to.
 EFFICIENCY = 0.35
@@ -36,10 +36,11 @@ class TimeTable:
     Args:
         folder: Of the study.
         steps: Those that will run.
+        threads: Processor threads of a step; all where None.
     """
 
-    def __init__(self, folder: StudyFolder, steps: Sequence[Step]) -> None:
-        self.folder, self.steps, self._rate = folder, steps, None
+    def __init__(self, folder: StudyFolder, steps: Sequence[Step], threads: int | None = None) -> None:
+        self.folder, self.steps, self.threads, self._rate = folder, steps, threads, None
         self._taken: dict[str, tuple[float, float]] = {}
         for step in steps:
             if folder.record(step) is not None:
@@ -61,18 +62,35 @@ class TimeTable:
         )
         return self._guess(step) * (taken / guessed if guessed else 1.0)
 
-    def left(self, steps: Sequence[Step]) -> float:
-        """Return the seconds until the last of some steps is finished."""
-        return sum(self.estimate(step) for step in steps if not self.folder.is_finished(step))
+    def left(self, waiting: Sequence[Step], works: Sequence[Work] = (), jobs: int = 1) -> float:
+        """Return the seconds until the last of some steps is finished.
 
-    def plan(self, redone: Sequence[str] = ()) -> str:
+        Args:
+            waiting: Steps that are not at work yet, in the order in which they are started.
+            works: Steps at work.
+            jobs: Steps at work at the same time.
+        """
+        ends = [(max(0.0, self.estimate(work.step) - work.seconds()), work.step.name) for work in works]
+        waiting, now = list(waiting), 0.0
+        while waiting or ends:
+            open_names = {step.name for step in waiting} | {name for _, name in ends}
+            ready = [step for step in waiting if not open_names & set(step.needs)][: jobs - len(ends)]
+            for step in ready:
+                waiting.remove(step)
+                ends.append((now + self.estimate(step), step.name))
+            now = min(ends)[0]
+            ends.remove(min(ends))
+        return now
+
+    def plan(self, redone: Sequence[str] = (), jobs: int = 1) -> str:
         """Return the steps with their states and times as a table.
 
         Args:
             redone: Names of steps whose results would be deleted.
+            jobs: Steps at work at the same time.
         """
         width = max(len(step.name) for step in self.steps)
-        lines, total = [f"{'step':<{width}}  {'script':<22} {'time':>12}  state"], 0.0
+        lines, waiting = [f"{'step':<{width}}  {'script':<22} {'time':>12}  state"], []
         for step in self.steps:
             record = self.folder.record(step)
             if record is not None and step.name not in redone:
@@ -82,10 +100,11 @@ class TimeTable:
                     state = "to do again"
             else:
                 state, seconds = "to do", self.estimate(step)
-                total += seconds
+                waiting.append(step)
             about = "" if state != "to do" else "~ "
             lines.append(f"{step.name:<{width}}  {step.script:<22} {about + minutes(seconds):>12}  {state}")
-        return "\n".join([*lines, "", f"About {minutes(total)} on this machine for what is to do."])
+        total = minutes(self.left(waiting, jobs=jobs))
+        return "\n".join([*lines, "", f"About {total} on this machine for what is to do."])
 
     def _guess(self, step: Step) -> float:
         return (
@@ -97,6 +116,8 @@ class TimeTable:
         if self._rate is None:
             import torch
 
+            if self.threads is not None:
+                torch.set_num_threads(self.threads)
             device = "cuda" if torch.cuda.is_available() else "cpu"
             left, right = torch.ones(2048, 384, device=device), torch.ones(384, 1536, device=device)
             count, begun = 0, None
