@@ -149,7 +149,7 @@ class _Planner:
         evaluations, spaces = [], []
         for corpus in study.corpora:
             for label in corpus.labels:
-                for group in study.classify:
+                for group in study.evaluations_of(label):
                     evaluations.append(self.classification(corpus, label, group))
                 if study.space is not None:
                     spaces.append(self.space(corpus, label))
@@ -232,32 +232,36 @@ class _Planner:
     def model_folder(self, corpus: str, adaptation: str) -> Path:
         return self.output / "models" / corpus / adaptation
 
-    def models(self, corpus: StudyCorpus, *, cross: bool, swept: bool) -> tuple[list[str], tuple[str, ...]]:
+    def models(
+        self, corpus: StudyCorpus, *, cross: bool, swept: bool, named: Sequence[str] | None = None
+    ) -> tuple[list[str], tuple[str, ...]]:
         """Return NAME=FOLDER of the models that a corpus is evaluated with, and the steps that make them.
 
         Args:
             corpus: The corpus.
             cross: With those of other corpora.
             swept: With those of sweeps.
+            named: Names of the adaptations; all where None. The base is always there.
         """
         models, needs = [f"{BASE}={self.base}"], list(self.base_needs)
         home = corpus if corpus.adapt else self.adapted[0]
         for origin in [home, *(other for other in self.adapted if other != home)] if cross else [home]:
             for adaptation in self.study.adaptations:
                 shown = adaptation.name if origin == home else f"{adaptation.name}@{origin.name}"
-                if adaptation.sweep is not None and not swept:
+                if (adaptation.sweep is not None and not swept) or not (named is None or adaptation.name in named):
                     continue
                 models.append(f"{shown}={self.model_folder(origin.name, adaptation.name)}")
                 needs.append(self.model_step(origin.name, adaptation.name))
         return models, tuple(needs)
 
     def classification(self, corpus: StudyCorpus, label: str, group: str) -> Step:
-        models, needs = self.models(corpus, cross=self.study.cross, swept=True)
+        evaluation = self.study.classify[group]
+        models, needs = self.models(corpus, cross=self.study.cross, swept=True, named=evaluation.models)
         folder = self.output / "results" / "classify" / corpus.name / label / group
         options = {
             "seed": self.study.seed,
             "embedding_cache": str(self.output / "cache"),
-            **self.study.classify[group],
+            **evaluation.options,
             **corpus.classify,
             "data": [str(self.corpora[corpus.name])],
             "label_column": label,
@@ -289,10 +293,12 @@ class _Planner:
 
     def correlation(self) -> Step:
         folder = self.output / "results" / "correlations"
-        group = next(iter(self.study.classify))
         results, needs = [], []
         for corpus in self.study.corpora:
             for label in corpus.labels:
+                group = next(iter(self.study.evaluations_of(label)), None)
+                if group is None:
+                    continue
                 task = f"{corpus.name}-{label}"
                 results += [
                     f"{task}={self.output / 'results' / 'space' / corpus.name / label}",
@@ -381,7 +387,7 @@ class _Planner:
 
     def cards(self, corpus: StudyCorpus) -> Iterator[Step]:
         study = self.study
-        groups = [(label, group) for label in corpus.labels for group in study.classify]
+        groups = [(label, group) for label in corpus.labels for group in study.evaluations_of(label)]
         results = [self.output / "results" / "classify" / corpus.name / label / group for label, group in groups]
         needs = [f"classify/{corpus.name}/{label}/{group}" for label, group in groups]
         if study.space is not None:

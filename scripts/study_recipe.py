@@ -12,6 +12,7 @@ from typing import Any
 
 from command_line import read_yaml
 from corpora.errors import InputError
+from reporting.study_results import BASE
 
 DEFAULT_CORPUS_BUDGET = 1_000_000
 PREPARED = "preparation.json"  # a folder that holds it is a prepared corpus
@@ -66,6 +67,21 @@ class Adaptation:
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """An evaluation by classification.
+
+    Args:
+        options: Of classify.py.
+        models: Names of the adaptations that are evaluated beside the base; all of them where None.
+        labels: Labels that are predicted; all of a corpus where None.
+    """
+
+    options: Mapping[str, Any]
+    models: tuple[str, ...] | None = None
+    labels: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class TaggingTask:
     """A corpus of annotated text.
 
@@ -94,7 +110,7 @@ class Study:
         base_corpora: Names of the corpora on whose training documents it is.
         adaptations: Ways to adapt.
         cross: Whether models are classified with on the corpora that they were not adapted on, too.
-        classify: Options of classify.py by the name of the evaluation.
+        classify: Evaluations by classification, by name.
         space: Options of analyse_embeddings.py; None to leave it out.
         correlate: Options of correlate_metrics.py; None to leave it out.
         tagging: Corpora of annotated text.
@@ -109,12 +125,16 @@ class Study:
     base_corpora: tuple[str, ...]
     adaptations: tuple[Adaptation, ...]
     cross: bool
-    classify: Mapping[str, Mapping[str, Any]]
+    classify: Mapping[str, Evaluation]
     space: Mapping[str, Any] | None
     correlate: Mapping[str, Any] | None
     tagging: tuple[TaggingTask, ...]
     audit: Mapping[str, Any] | None
     card: Mapping[str, Any] | None
+
+    def evaluations_of(self, label: str) -> list[str]:
+        """Return the names of the evaluations in which a label is predicted."""
+        return [name for name, one in self.classify.items() if one.labels is None or label in one.labels]
 
 
 def read_study(file: str | Path, inputs: Mapping[str, Sequence[str]], base: str | None = None) -> Study:
@@ -152,6 +172,8 @@ def read_study(file: str | Path, inputs: Mapping[str, Sequence[str]], base: str 
     tag = recipe.inner("tag")
     tasks = tuple(_task(tag.inner(name), name, [one.name for one in adaptations]) for name in tag.keys)
     classify = recipe.inner("classify")
+    names = [one.name for one in (*adaptations, *swept)]
+    labels = [label for corpus in corpora for label in corpus.labels]
     return Study(
         seed=recipe.number("seed", 0, least=0),
         corpora=corpora,
@@ -160,9 +182,7 @@ def read_study(file: str | Path, inputs: Mapping[str, Sequence[str]], base: str 
         base_corpora=base_corpora,
         adaptations=(*adaptations, *swept),
         cross=recipe.switch("cross"),
-        classify={
-            name: {**classify.mapping(SHARED), **classify.mapping(name)} for name in classify.keys if name != SHARED
-        },
+        classify={name: _evaluation(classify, name, names, labels) for name in classify.keys if name != SHARED},
         space=recipe.optional("space"),
         correlate=recipe.optional("correlate"),
         tagging=tasks,
@@ -249,11 +269,25 @@ def _swept(entry: _Mapping, name: str, budget: int) -> Iterator[Adaptation]:
         yield Adaptation(full, ({**entry.mapping("options"), **chosen},), budget, name, chosen)
 
 
+def _evaluation(classify: _Mapping, name: str, models: Sequence[str], labels: Sequence[str]) -> Evaluation:
+    options = {**classify.mapping(SHARED), **classify.mapping(name)}
+    entry = _Mapping(options, classify.file, f"{classify.place}.{name}")
+    chosen = []
+    for key, known, kind in (("models", (BASE, *models), "model"), ("labels", labels, "label")):
+        named = tuple(entry.words(key)) if key in options else None
+        for word in named or ():
+            if word not in known:
+                raise InputError(f"{entry.place} names the {kind} '{word}', which the study has not", file=entry.file)
+        chosen.append(named)
+        options.pop(key, None)
+    return Evaluation(options, *chosen)
+
+
 def _task(entry: _Mapping, name: str, adaptations: Sequence[str]) -> TaggingTask:
     entry.only(("demo", "models", "options"))
-    models = tuple(entry.words("models") or ("base", *adaptations))
+    models = tuple(entry.words("models") or (BASE, *adaptations))
     for model in models:
-        if model not in ("base", *adaptations):
+        if model not in (BASE, *adaptations):
             raise InputError(f"{entry.place} names the model '{model}', which the study has not", file=entry.file)
     return TaggingTask(name, entry.optional("demo"), models, entry.mapping("options"))
 

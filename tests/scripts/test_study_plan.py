@@ -89,6 +89,33 @@ def test_a_crossed_study_evaluates_models_where_they_were_not_adapted(study, tmp
     assert steps["base"].options["train_file"] == [str(tmp_path / "corpora/a")]
 
 
+def test_an_evaluation_may_be_of_some_models_and_some_labels(study, tmp_path):
+    corpora = {"a": {"demo": {}, "labels": ["x", "y"]}, "b": {"demo": {}, "labels": ["y", "z"]}}
+    classify = {"frozen": {"shots": [0], "labels": ["x", "y"]}, "trained": {"models": ["both"], "labels": ["y"]}}
+    changes = {"corpora": corpora, "classify": classify, "correlate": {}, "cross": True}
+    steps = steps_of(study(changes), tmp_path)
+    named = [name for name in steps if name.startswith("classify/")]
+    assert named == [
+        "classify/a/x/frozen",
+        "classify/a/y/frozen",
+        "classify/a/y/trained",
+        *map("classify/b/y/".__add__, ("frozen", "trained")),
+    ]
+    trained = steps["classify/b/y/trained"]
+    assert [entry.partition("=")[0] for entry in trained.options["models"]] == ["base", "both", "both@a"]
+    assert "labels" not in trained.options and "adapt/a/mlm" not in trained.needs and "adapt/a/both" in trained.needs
+    used = steps["correlate"].needs
+    assert "classify/b/y/frozen" in used and not any("/z" in need or "trained" in need for need in used)
+    assert (
+        "classify/a/y/trained" in steps["card/a/mlm"].needs and "classify/a/x/trained" not in steps["card/a/mlm"].needs
+    )
+    for key, words in (("models", ["boht"]), ("labels", ["w"])):
+        with pytest.raises(
+            InputError, match=f"classify.frozen names the {key[:-1]} '{words[0]}', which the study has not"
+        ):
+            study({"classify": {"frozen": {key: words}}})
+
+
 def test_a_base_may_be_trained_on_corpora_that_serve_nothing_else(study, tmp_path):
     corpora = {**RECIPE["corpora"], "others": {"demo": {"patients": 9}, "adapt": False}}
     base = {"train": RECIPE["base"]["train"], "corpora": ["wards", "others"]}
