@@ -10,11 +10,14 @@ finds their work done and writes the page.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import sys
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -113,24 +116,26 @@ class Analysis:
         from corpora.digest import corpus_digest
         from encoded_documents import encode_documents
 
-        file = self.folder / "embeddings" / f"{source.name}{what}.npy"
+        folder = Path(self.options.embeddings_dir or self.folder / "embeddings")
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{source.name}{what}.npy"
         made_of = {
             "checkpoint": digest_of_model(source.path),
             "texts": corpus_digest(texts),
             **{name: value for name, value in asdict(self.encoding).items() if name not in ("batch_size", "device")},
         }
         note = file.with_suffix(".json")
-        if file.is_file() and note.is_file() and json.loads(note.read_text(encoding="utf-8")) == made_of:
+        with _alone(file):
+            if not (file.is_file() and note.is_file() and json.loads(note.read_text(encoding="utf-8")) == made_of):
+                note.unlink(missing_ok=True)
+                output = EmbeddingOutput(file, overwrite=True)
+                output.prepare()
+                try:
+                    encode_documents(texts, source.path, self.encoding, output, quiet=self.options.quiet)
+                finally:
+                    output.abandon()
+                write_json(note, made_of)
             return read_embeddings(file, in_memory=False)[0]
-        note.unlink(missing_ok=True)
-        output = EmbeddingOutput(file, overwrite=True)
-        output.prepare()
-        try:
-            encode_documents(texts, source.path, self.encoding, output, quiet=self.options.quiet)
-        finally:
-            output.abandon()
-        write_json(note, made_of)
-        return read_embeddings(file, in_memory=False)[0]
 
     def _fingerprint(self, space: Space) -> str:
         """Return a digest of all that decides the measures."""
@@ -201,6 +206,14 @@ class Analysis:
             "models": records,
             "cka": cka,
         }
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Wait for other runs that encode to the same file of a shared folder."""
+    with file.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -27,6 +27,13 @@ class SpaceOptions(DocumentColumns):
         default_factory=list,
         metadata={"help": "Folder of prepare_notes.py, or files of notes; not needed for files without categories."},
     )
+    embeddings_dir: str | None = field(
+        default=None,
+        metadata={
+            "help": "Folder where embeddings are kept; analyses of the same documents by other labels may share it. "
+            "OUTPUT_DIR/embeddings by default."
+        },
+    )
     label_column: str | None = field(
         default=None, metadata={"help": "Category of the documents; without it there are no measures of categories."}
     )

@@ -281,6 +281,7 @@ class _Planner:
             "split": ["test"],
             "seed": self.study.seed,
             "quiet": True,
+            "embeddings_dir": str(self.output / "cache" / f"space-{corpus.name}"),
             **(self.study.space or {}),
             "spaces": models,
             "data": [str(self.corpora[corpus.name])],

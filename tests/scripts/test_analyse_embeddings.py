@@ -159,6 +159,24 @@ def test_what_is_done_is_not_done_again_and_a_model_can_be_added(make_encoder, n
     assert not (output / "embeddings").exists()
 
 
+def test_analyses_by_other_labels_share_embeddings(make_encoder, notes, tmp_path, monkeypatch):
+    folder, shared = make_encoder("bert"), tmp_path / "shared"
+    analyse(
+        f"tiny={folder}", "--data", notes, "--label_column", "specialty", "--output_dir", tmp_path / "alone", *SMALL
+    )
+    words = ["--data", notes, "--embeddings_dir", shared, *SMALL]
+    analyse(f"tiny={folder}", *words, "--output_dir", tmp_path / "a")
+    monkeypatch.setattr(DocumentEncoder, "encode", lambda *given, **named: pytest.fail("encoded again"))
+    analyse(f"tiny={folder}", *words, "--label_column", "specialty", "--output_dir", tmp_path / "b")
+    assert not (tmp_path / "b/embeddings").exists() and (shared / "tiny.npy").is_file()
+    assert results(tmp_path / "b")["models"][0]["measures"] == results(tmp_path / "alone")["models"][0]["measures"]
+    monkeypatch.undo()
+    # Another way of reading is not mixed with it.
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    analyse(f"tiny={folder}", *words, "--max_length", 8, "--output_dir", tmp_path / "c")
+    assert results(tmp_path / "c")["models"][0]["measures"] != results(tmp_path / "a")["models"][0]["measures"]
+
+
 def test_killed_between_two_models_and_resumed_gives_the_same(notes, tmp_path, monkeypatch):
     files = [write_vectors(tmp_path, name, seed=seed) for seed, name in enumerate(("one", "two"))]
     words = [*files, "--data", notes, "--label_column", "specialty", *SMALL, "--output_dir"]
