@@ -11,6 +11,7 @@ from collators.epochs import EpochDataset
 from collators.masking import MaskingOptions, TokenMasker
 from collators.mlm import MlmCollator
 from collators.note_category import NoteCategoryCollator
+from collators.random_order import RandomOrder
 from collators.randomness import document_generator
 from collators.spans import DocumentSpans, SpanOptions, effective_options, sample_spans
 from collators.streaming import DocumentStream, StreamOptions, stream_documents, stream_rows
@@ -26,6 +27,7 @@ __all__ = [
     "MaskingOptions",
     "MlmCollator",
     "NoteCategoryCollator",
+    "RandomOrder",
     "SpanOptions",
     "StreamOptions",
     "TokenMasker",

@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.data import RandomSampler, Sampler
 from transformers import Trainer
 
 from collators.epochs import EpochDataset
+from collators.random_order import RandomOrder
 from modeling.processor_dropout import drop_quickly
 from trainers.epoch_callback import EpochCallback
 from trainers.parameter_groups import give_own_rate
@@ -40,6 +42,14 @@ class StepMeanTrainer(Trainer):
                 drop_quickly(self.model)
         if isinstance(self.train_dataset, EpochDataset):
             self.add_callback(EpochCallback(self.train_dataset))
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
+        sampler = super()._get_train_sampler(train_dataset)
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        seedable = self.args.accelerator_config.use_seedable_sampler
+        if type(sampler) is not RandomSampler or not isinstance(dataset, EpochDataset) or not seedable:
+            return sampler
+        return RandomOrder(dataset, self.args.seed if self.args.data_seed is None else self.args.data_seed)
 
     def step_share(self, total: torch.Tensor, items: torch.Tensor | float) -> torch.Tensor:
         """Return a micro-batch's part of the mean over a step.
