@@ -21,7 +21,7 @@ from corpora.deduplication import (
 )
 from corpora.errors import InputError
 from corpora.sources import Source
-from corpora.splitting import SPLITS, SplitOptions, join_units, share_warnings, split_units
+from corpora.splitting import SPLITS, SplitOptions, join_units, sample_units, share_warnings, split_units
 
 _DROPPED = -1
 
@@ -31,12 +31,13 @@ class Decisions:
     """What becomes of each cleaned document; arrays are `(documents,)`, in the order of the chunks.
 
     Args:
-        split: Index into `SPLITS`, or -1 where the document is dropped as an exact duplicate.
+        split: Index into `SPLITS`, or -1 where the document is dropped: an exact duplicate, or outside the sample.
         group: Duplicate group, or -1.
         category: Index into `category_names`.
         category_names: Note categories in order of appearance.
         patient: Patients numbered from 0; empty where the input has none.
         words: Words of the document.
+        outside: How many are outside the sample.
         warnings: What the user should know.
     """
 
@@ -46,6 +47,7 @@ class Decisions:
     category_names: list[str]
     patient: NDArray[np.int64]
     words: NDArray[np.int32]
+    outside: int = 0
     warnings: list[str] = field(default_factory=list)
 
 
@@ -116,8 +118,16 @@ def decide(
         group = number_by_appearance(
             connected(documents, [(np.arange(documents), group), (np.arange(documents), first)])
         )
-    decisions.group[kept] = group
     patient = decisions.patient[kept] if with_patients else None
+    units, keys = join_units(group, patient), text["low"][kept]
+    inside = sample_units(units, keys, splits)
+    decisions.outside = int((~inside).sum())
+    if not inside.any():
+        raise InputError("no document is in the sample", remedy="raise --sample_share")
+    kept, group, keys = kept[inside], group[inside], keys[inside]
+    _, units = np.unique(units[inside], return_inverse=True)
+    patient = patient[inside] if patient is not None else None
+    decisions.group[kept] = group
     if with_splits:
         decisions.split[kept] = given_split[kept]
         _refuse_divided_patients(given_split[kept], patient, kept, files, sources)
@@ -126,8 +136,7 @@ def decide(
             count = int(divided[group].sum())
             decisions.warnings.append(f"{count:,} documents have a near-duplicate in another of the given splits")
     else:
-        units = join_units(group, patient)
-        decisions.split[kept] = split_units(units, decisions.category[kept], text["low"][kept], splits)
+        decisions.split[kept] = split_units(units, decisions.category[kept], keys, splits)
         decisions.warnings += share_warnings(decisions.split[kept], units, splits)
     return decisions
 

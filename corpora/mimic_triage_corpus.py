@@ -82,7 +82,7 @@ def make_mimic_triage(
         "reading": asdict(_READING),
         "cleaning": asdict(cleaning),
         "duplicates": asdict(duplicates),
-        "splits": asdict(splits),
+        "splits": splits.as_dict(),
         "excluded_admissions": 0,
     }
     identity = {

@@ -90,7 +90,7 @@ def prepare_notes(
         "reading": asdict(reading),
         "cleaning": asdict(cleaning),
         "duplicates": asdict(duplicates),
-        "splits": asdict(splits),
+        "splits": splits.as_dict(),
         "excluded_admissions": len(excluded),
     }
     if canaries is not None and canaries.canaries:  # only then: a corpus without them stays the job that it was

@@ -8,7 +8,7 @@ Schema, version 1 (a new field leaves the version; a changed or removed one rais
 - `options`: columns, reading, cleaning, duplicates, splits; and the number of `excluded_admissions`
 - `documents_read`, `documents_kept`: rows of the input, documents of the output
 - `dropped`: reason to number of rows: empty text, too long, no patient id, entered in error, excluded admission, too
-  short, exact duplicate. Together with `documents_kept` they make up `documents_read`
+  short, exact duplicate, outside the sample. Together with `documents_kept` they make up `documents_read`
 - `cleaned`: step to number of documents that it changed, exact duplicates included
 - `near_duplicates`: number of `groups` of two and more, `documents` in them, documents in the `largest_group`
 - `splits`: for each split `documents`, `patients` (null where the input has none), `words`, `categories` (category to
@@ -51,8 +51,10 @@ def count_documents(files: Sequence[Path], decisions: Decisions) -> dict[str, An
         cleaned.update(counts.cleaned)
         categories.update(counts.categories)
     kept = decisions.split >= 0
-    if not kept.all():
-        dropped["exact duplicate"] = int((~kept).sum())
+    copies = int((~kept).sum()) - decisions.outside
+    for reason, count in (("exact duplicate", copies), ("outside the sample", decisions.outside)):
+        if count:
+            dropped[reason] = count
     if set(categories) == {NO_CATEGORY}:
         categories = Counter()
     splits = {

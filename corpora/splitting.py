@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,17 @@ class SplitOptions:
 
     validation_share: float = field(default=0.1, metadata={"help": "share of the documents for validation"})
     test_share: float = field(default=0.1, metadata={"help": "share of the documents for the test"})
-    seed: int = field(default=0, metadata={"help": "seed of the split"})
+    seed: int = field(default=0, metadata={"help": "seed of the split and of the sample"})
+    sample_share: float = field(
+        default=1.0,
+        metadata={"help": "share of the patients and groups of near-duplicates to keep, for a first try on few notes"},
+    )
 
     def __post_init__(self) -> None:
+        if not 0 < self.sample_share <= 1:
+            raise InputError(
+                f"--sample_share {self.sample_share} is out of range", remedy="give a share above 0, at most 1"
+            )
         for name in ("validation_share", "test_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"--{name} {getattr(self, name)} is out of range", remedy="give a share in [0, 1)")
@@ -34,6 +42,10 @@ class SplitOptions:
             raise InputError(
                 "--validation_share and --test_share leave nothing for training", remedy="give less than 1 in all"
             )
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the options for a report; a job without a sample keeps its fingerprint."""
+        return {name: value for name, value in asdict(self).items() if name != "sample_share" or value < 1}
 
     @property
     def shares(self) -> NDArray[np.float64]:
@@ -59,6 +71,22 @@ def join_units(groups: NDArray[np.int64], patients: NDArray[np.int64] | None = N
 def _first_index(values: NDArray[np.int64]) -> NDArray[np.int64]:
     _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     return first[inverse.reshape(-1)]
+
+
+def sample_units(units: NDArray[np.int64], keys: NDArray[np.uint64], options: SplitOptions) -> NDArray[np.bool_]:
+    """Draw whole units with the probability `sample_share`; return which documents `(documents,)` are in the sample.
+
+    Units are drawn from their documents' hashes and the seed, so that a larger share holds the smaller one's documents.
+
+    Args:
+        units: Unit of each document, from `join_units`.
+        keys: `(documents,)` hashes of the documents.
+        options: Share and seed.
+    """
+    if options.sample_share == 1:
+        return np.ones(len(units), dtype=bool)
+    draws = _draws(units, int(units.max()) + 1, keys, f"{options.seed} sample")
+    return (draws / 2.0**64 < options.sample_share)[units]
 
 
 def split_units(
@@ -122,7 +150,7 @@ def split_units(
     return assigned[units]
 
 
-def _draws(units: NDArray[np.int64], n_units: int, keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
+def _draws(units: NDArray[np.int64], n_units: int, keys: NDArray[np.uint64], seed: int | str) -> NDArray[np.uint64]:
     """Draw a number for each unit from the seed and the least of its documents' hashes."""
     least = np.full(n_units, np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(least, units, keys)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +167,7 @@ class TimeTable:
         found = [Path(file) for file in files if Path(file).is_file()]
         read = sum(file.stat().st_size * (GZIP if file.suffix == ".gz" else 1) for file in found)
         tokens = read / BYTES_A_WORD * TOKENS_A_WORD
+        tokens *= step.options.get("sample_share", 1.0) if step is not None else 1.0
         report = read_json(Path(folder) / PREPARED)
         if report is None:
             return max(1.0, tokens / 400), tokens
@@ -194,13 +195,26 @@ class TimeTable:
             training = min(0.7 * documents, shots * FINE_TUNED_CLASSES) if shots else 0.7 * documents
             a_pass = BACKWARD * training + 0.1 * documents
             read += cells * (options.get("epochs", 10) * a_pass + 0.2 * documents) * length
-        if set(methods) - set(trained):
-            read += tokens  # embedded once
+        if self._is_first(step, "embedding_cache", _has_probes):
+            read += tokens
         return sum(read * self._forward(model) for model in models)
 
     def _space(self, step: Step) -> float:
         _, tokens = self._corpus(step.options["data"][0])
-        return 0.3 * tokens * sum(self._forward(entry.partition("=")[2]) for entry in step.options["spaces"])
+        # The test documents and their halves.
+        read = 0.6 * tokens if self._is_first(step, "embeddings_dir", lambda one: True) else 0.0
+        return read * sum(self._forward(entry.partition("=")[2]) for entry in step.options["spaces"])
+
+    def _is_first(self, step: Step, cache: str, embeds: Callable[[Mapping[str, Any]], Any]) -> bool:
+        """Tell whether a step embeds documents that no step before it has embedded into the same cache."""
+        same = (
+            one.name
+            for one in self.folder.steps.values()
+            if one.script == step.script
+            and (one.options["data"], one.options.get(cache)) == (step.options["data"], step.options.get(cache))
+            and embeds(one.options)
+        )
+        return next(same, None) == step.name
 
     def _audit(self, step: Step) -> float:
         documents, tokens = self._corpus(step.options["members"][0])
@@ -218,6 +232,10 @@ class TimeTable:
         tokens = read / 8 * options.get("epochs", 4) * options.get("seeds", 3)
         tokens *= sum(options.get("train_shares", [100.0])) / 100
         return (BACKWARD + 0.3) * tokens * self._forward(options["model_name_or_path"])
+
+
+def _has_probes(options: Mapping[str, Any]) -> bool:
+    return bool(set(options.get("methods", ["logistic_regression"])) - {"fine_tuned", *ADAPTERS})
 
 
 _OPERATIONS = {

@@ -88,6 +88,28 @@ def test_a_prepared_corpus_has_the_standard_columns_and_keeps_units_whole(tmp_pa
     assert corpus["train"]._fingerprint != corpus["test"]._fingerprint
 
 
+def test_a_sample_is_split_as_a_corpus_of_its_own(tmp_path):
+    rows = made_up_rows(1_000)
+    notes = write(tmp_path / "notes.jsonl", [*rows, {**rows[0], "document_id": "again"}])
+    report = prepare_notes(notes, tmp_path / "out", splits=SplitOptions(sample_share=0.3, seed=2))
+    kept = report["documents_kept"]
+    assert 200 < kept < 400
+    assert report["dropped"] == {"exact duplicate": 1, "outside the sample": 1_000 - kept}
+    assert report["options"]["splits"]["sample_share"] == 0.3
+    splits = {name: part["documents"] for name, part in report["splits"].items()}
+    assert sum(splits.values()) == kept and splits["test"] == pytest.approx(0.1 * kept, abs=3)
+    ids = {split: set(part["document_id"]) for split, part in datasets.load_from_disk(tmp_path / "out").items()}
+    patients = {row["document_id"]: row["patient_id"] for row in rows}
+    drawn = {patients[one] for part in ids.values() for one in part}
+    # Whole patients: every other note of theirs is there, too.
+    assert sum(row["patient_id"] in drawn for row in rows) == kept
+    whole = prepare_notes(notes, tmp_path / "whole")
+    assert "sample_share" not in whole["options"]["splits"]  # the job that it was before there were samples
+    with pytest.raises(InputError, match="no document is in the sample"):
+        prepare_notes(write(tmp_path / "few.jsonl", rows[:3]), tmp_path / "few", splits=SplitOptions(sample_share=1e-9))
+    assert not (tmp_path / "few").exists()
+
+
 def test_what_is_dropped_and_changed_is_counted(tmp_path):
     rows = [
         {"ROW_ID": 1, "SUBJECT_ID": 1, "HADM_ID": 10, "CATEGORY": "A", "ISERROR": None, "TEXT": note(1) + "  [**x**]"},

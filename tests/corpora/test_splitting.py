@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from corpora.errors import InputError
-from corpora.splitting import SplitOptions, join_units, share_warnings, split_units
+from corpora.splitting import SplitOptions, join_units, sample_units, share_warnings, split_units
 
 
 def made_up(patients=2_000, seed=0):
@@ -100,3 +100,26 @@ def test_tiny_and_partial_splits():
 def test_impossible_shares_are_refused(fault):
     with pytest.raises(InputError, match="_share"):
         SplitOptions(**fault)
+
+
+def test_a_sample_holds_whole_units_and_a_larger_one_holds_the_smaller():
+    patient, group, _, keys = made_up(6_000)
+    units = join_units(group, patient)
+    samples = [sample_units(units, keys, SplitOptions(sample_share=share, seed=4)) for share in (0.1, 0.4, 1)]
+    assert samples[2].all() and not (samples[0] & ~samples[1]).any()
+    count = len(set(units.tolist()))
+    for share, sample in zip((0.1, 0.4), samples[:2], strict=True):
+        drawn = set(units[sample].tolist())
+        assert not drawn & set(units[~sample].tolist())
+        assert len(drawn) / count == pytest.approx(share, abs=4 * (share * (1 - share) / count) ** 0.5)
+    # Neither the order of rows nor the rest of the corpus decides; the seed does.
+    order = np.random.default_rng(0).permutation(len(units))
+    again = sample_units(join_units(group[order], patient[order]), keys[order], SplitOptions(sample_share=0.4, seed=4))
+    assert (again == samples[1][order]).all()
+    assert (sample_units(units, keys, SplitOptions(sample_share=0.4, seed=5)) != samples[1]).any()
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.5])
+def test_impossible_samples_are_refused(share):
+    with pytest.raises(InputError, match="--sample_share"):
+        SplitOptions(sample_share=share)

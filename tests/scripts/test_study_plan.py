@@ -217,7 +217,7 @@ def test_times_are_known_of_corpora_prepared_before_and_of_later_stages(study, m
     (prepared / "preparation.json").write_text(json.dumps(words))
     steps = plan(
         study(
-            {"base": None, "corpora": {"wards": {"labels": ["specialty"]}}},
+            {"base": None, "corpora": {"wards": {"labels": ["specialty", "team"]}}},
             {"wards": [str(prepared)]},
             str(make_encoder("bert")),
         ),
@@ -233,6 +233,23 @@ def test_times_are_known_of_corpora_prepared_before_and_of_later_stages(study, m
     config = json.loads((Path(study_base(steps)) / "config.json").read_text())
     weights = 12 * config["num_hidden_layers"] * config["hidden_size"] ** 2
     assert seconds["classify/wards/specialty/frozen"] - 70 == pytest.approx(3 * 14_000 * 2 * weights)
+    # The test documents, and their halves. The second label finds all embeddings there.
+    assert seconds["space/wards/specialty"] - 70 == pytest.approx(3 * 0.6 * 14_000 * 2 * weights)
+    assert seconds["classify/wards/team/frozen"] == seconds["space/wards/team"] == 70
+
+
+def test_the_time_of_a_sample_is_its_share(study, make_encoder, tmp_path, monkeypatch):
+    (tmp_path / "notes.jsonl").write_text("x" * 100_000)
+
+    def seconds(prepare):
+        corpora = {"wards": {"labels": ["specialty"], "prepare": prepare}}
+        made = study({"base": None, "corpora": corpora}, {"wards": [str(tmp_path / "notes.jsonl")]}, str(encoder))
+        table = TimeTable(StudyFolder(tmp_path / "out", steps := plan(made, tmp_path / "out")), steps)
+        monkeypatch.setattr(table, "rate", lambda: 1.0)
+        return next(table.estimate(step) for step in steps if step.name == "classify/wards/specialty/frozen") - 70
+
+    encoder = make_encoder("bert")
+    assert seconds({"sample_share": 0.25}) == pytest.approx(seconds({}) / 4)
 
 
 def study_base(steps):
