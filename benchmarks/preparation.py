@@ -76,11 +76,15 @@ def with_ours(notes: Path, tokenizer_folder: Path, output: Path, threshold: floa
 
 def child(way: str, folder: Path) -> None:
     """Run one way and print documents kept, seconds, processor seconds and peak MiB."""
-    import datasets  # noqa: F401 - imports are no part of the time
+    # Imports are no part of the time: torch alone takes seconds, as long as thousands of documents.
     import pandas  # noqa: F401
     import rensa  # noqa: F401
     import scipy.sparse.csgraph  # noqa: F401
-    import transformers  # noqa: F401
+    from transformers import AutoTokenizer  # noqa: F401
+
+    import collators  # noqa: F401
+    import corpora.loading
+    import corpora.preparation  # noqa: F401
 
     output = folder / f"out-{WAYS.index(way)}"
     started = time.process_time(), time.perf_counter()
