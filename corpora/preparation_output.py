@@ -163,7 +163,7 @@ def _write(
         | {name: types[kind] for name, kind in zip(columns.label_columns, kinds, strict=True)}
         | {"dup_group": Value("int64")}
     )
-    start = 0
+    start, without = 0, [0] * len(columns.label_columns)
     with DatasetDictWriter(folder, features) as writer, progress_bar("Writing", "documents", progress) as bar:
         for file in files:
             table = read_columns(file, [*text, "labels", *_HASHES])
@@ -175,7 +175,9 @@ def _write(
                     continue
                 part = table.take(chosen)
                 arrays = {column: part[column] for column in text}
-                arrays |= _label_arrays(part["labels"].to_pylist(), columns.label_columns, kinds)
+                labels = part["labels"].to_pylist()
+                without = [count + sum(row[place] is None for row in labels) for place, count in enumerate(without)]
+                arrays |= _label_arrays(labels, columns.label_columns, kinds)
                 arrays["dup_group"] = pa.array(group[chosen])
                 content = b"".join(value for column in _HASHES for value in part[column].to_pylist())
                 if planted is not None and name == "train":
@@ -185,6 +187,10 @@ def _write(
                 writer.write(name, pa.table(arrays), content + group[chosen].tobytes())
             start = here.stop
             bar.update(len(table))
+    report["labels"] = {
+        name: {"with": report["documents_kept"] - count, "without": count}
+        for name, count in zip(columns.label_columns, without, strict=True)
+    }
     if planted is not None:
         write_canaries(folder, planted.canaries, planted.options)
     (folder / REPORT_NAME).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

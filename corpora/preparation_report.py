@@ -14,6 +14,7 @@ Schema, version 1 (a new field leaves the version; a changed or removed one rais
 - `splits`: for each split `documents`, `patients` (null where the input has none), `words`, `categories` (category to
   number of documents; empty where the input has none)
 - `categories`: for each note category rows `read`, documents `kept`, `share_kept`; `(none)` counts rows without one
+- `labels`: for each label column documents `with` and `without` a label
 - `warnings`: what a reader of the numbers should know, one line each
 
 It holds counts and names, never words of a document.
@@ -130,6 +131,9 @@ def preparation_table(report: dict[str, Any]) -> str:
             for category, counts in report["categories"].items()
         ]
         blocks.append(_table(["note category", "read", "kept", *names], rows))
+    if report.get("labels"):
+        rows = [[name, f"{count['with']:,}", f"{count['without']:,}"] for name, count in report["labels"].items()]
+        blocks.append(_table(["label", "with", "without"], rows))
     rows = [["read", f"{report['documents_read']:,}", "100.0%"]]
     rows += [
         [f"dropped: {reason}", f"{count:,}", _share(count, report["documents_read"])]

@@ -110,6 +110,15 @@ def test_a_sample_is_split_as_a_corpus_of_its_own(tmp_path):
     assert not (tmp_path / "few").exists()
 
 
+def test_documents_without_a_label_are_counted(tmp_path):
+    rows = [{**row, "team": "a" if number % 4 else None} for number, row in enumerate(made_up_rows(200))]
+    columns = NoteColumns(label_columns=("label", "team"))
+    report = prepare_notes(write(tmp_path / "notes.jsonl", rows), tmp_path / "out", columns)
+    assert report["labels"] == {"label": {"with": 200, "without": 0}, "team": {"with": 150, "without": 50}}
+    assert "\nteam    150       50" in preparation_table(report)
+    assert "label" not in preparation_table(prepare_notes(tmp_path / "notes.jsonl", tmp_path / "plain"))
+
+
 def test_what_is_dropped_and_changed_is_counted(tmp_path):
     rows = [
         {"ROW_ID": 1, "SUBJECT_ID": 1, "HADM_ID": 10, "CATEGORY": "A", "ISERROR": None, "TEXT": note(1) + "  [**x**]"},
