@@ -33,7 +33,11 @@ class CompareOptions:
         metadata={"help": "f1_macro, accuracy, precision_macro, recall_macro, f1_weighted or f1_micro."},
     )
     output: str | None = field(
-        default=None, metadata={"help": "Folder for table.md, comparisons.json and the figures (PNG and SVG)."}
+        default=None,
+        metadata={
+            "help": "Folder for table.md, comparisons.json and the figures (PNG and SVG).",
+            "aliases": ["--output_dir"],
+        },
     )
     overwrite: bool = field(default=False, metadata={"help": "Replace an earlier comparison in the output folder."})
     resamples: int = field(

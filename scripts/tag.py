@@ -28,7 +28,7 @@ class ComparedFolders:
     _argument_group_name = "Comparison"
 
     results: list[str] = field(metadata={"positional": True, "help": "Folders that tag.py train wrote."})
-    output_dir: str = field(metadata={"help": "Folder for table and figures."})
+    output_dir: str = field(metadata={"help": "Folder for table and figures.", "aliases": ["--output"]})
 
 
 def compare(argv: list[str]) -> None:
