@@ -91,6 +91,22 @@ class ClaimResult:
             "findings": [{**vars(one), "interval": list(one.interval)} for one in self.findings],
         }
 
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> ClaimResult:
+        """Return the claim whose `values` these are; its verdict is worked out anew.
+
+        Raises:
+            KeyError, TypeError, ValueError: They are not of a claim.
+        """
+        study = {name: number for number, name in STUDIES.items()}[values["study"]]
+        findings = []
+        for one in values["findings"]:
+            low, high = map(float, one["interval"])
+            words = [str(one[name]) for name in ("task", "what", "measure")]
+            findings.append(Finding(*words, float(one["difference"]), (low, high)))
+        stated_by = "" if values["stated_by"] == values["study"] else str(values["stated_by"])
+        return cls(study, str(values["claim"]), findings, stated_by)
+
 
 class Roles:
     """What the models of some results stand for: `base`, `mlm`, `declutr`, ...

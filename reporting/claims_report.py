@@ -28,7 +28,10 @@ from reporting.transfer_results import TransferResults, join_transfer_results, l
 MARKDOWN, LATEX, VALUES = "claims.md", "claims.tex", "claims.json"
 SCHEMA_VERSION = 1
 KNOWN_ROLES = ("base", *ROLES.values())
-GIVE = "give output folders of run_study.py, classify.py, analyse_embeddings.py, tag.py train or concept_transfer.py"
+GIVE = (
+    "give output folders of run_study.py, classify.py, analyse_embeddings.py, tag.py train or concept_transfer.py, "
+    "or a claims.json"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,7 @@ class Evidence:
         spaces: Of analyse_embeddings.py.
         taggings: Of tag.py train, several systems of a corpus joined.
         transfers: Of concept_transfer.py.
+        judged: What `write_claims` wrote earlier, of results that need not be there any more.
     """
 
     studies: list[StudyResults] = field(default_factory=list)
@@ -48,6 +52,7 @@ class Evidence:
     spaces: list[tuple[str, SpaceResults]] = field(default_factory=list)
     taggings: list[TaggingResults] = field(default_factory=list)
     transfers: list[tuple[str, TransferResults]] = field(default_factory=list)
+    judged: list[list[ClaimResult]] = field(default_factory=list)
 
     def models(self) -> set[str]:
         """Return the names of models, taggers and concept vectors beside the studies."""
@@ -65,7 +70,8 @@ def load_evidence(folders: Sequence[tuple[str | None, Path]]) -> Evidence:
     target, and taggers of one corpus.
 
     Args:
-        folders: Each with a name for its data; by default that of the folder, of taggers that of their corpus.
+        folders: Each with a name for its data; by default that of the folder, of taggers that of their corpus. A
+            `claims.json` of `write_claims` stands for the results that it was made from.
 
     Raises:
         InputError: A folder is given twice, is of another kind, not finished or damaged, or two that belong together
@@ -77,6 +83,11 @@ def load_evidence(folders: Sequence[tuple[str | None, Path]]) -> Evidence:
         if folder.resolve() in seen:
             raise InputError("is given twice", file=folder)
         seen.add(folder.resolve())
+        if folder.is_file():
+            if given is not None:
+                raise InputError("holds the names of its data", file=folder, remedy=f"leave out '{given}='")
+            evidence.judged.append(read_claims(folder))
+            continue
         name, kind = given or folder.resolve().name, _kind(folder)
         if kind == "study":
             evidence.studies.append(load_study(folder))
@@ -128,6 +139,7 @@ def judge_evidence(evidence: Evidence, roles: Mapping[str, str], seed: int = 0) 
             judge_claims(lambda corpus: meant, evaluations, evidence.spaces),
             judge_tagging_claims(evidence.taggings, meant, seed=seed),
             judge_transfer_claims(evidence.transfers, meant, seed=seed),
+            *evidence.judged,
         ]
     )
 
@@ -152,6 +164,23 @@ def write_claims(claims: Sequence[ClaimResult], folder: Path) -> list[Path]:
         (partial / VALUES).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     return write_report_files(folder, write, ())
+
+
+def read_claims(file: Path) -> list[ClaimResult]:
+    """Read the values that `write_claims` wrote.
+
+    Raises:
+        InputError: It holds something else, or is damaged.
+    """
+    content = read_fields(file, GIVE)
+    if content.get("kind") != "claims":
+        raise InputError("holds no claims", file=file, remedy=GIVE)
+    if content.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(f"has schema version {content.get('schema_version')}, not {SCHEMA_VERSION}", file=file)
+    try:
+        return [ClaimResult.from_values(values) for values in content["claims"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError("holds a claim that is damaged", file=file, remedy="judge its results again") from error
 
 
 def _tables(claims: Sequence[ClaimResult]) -> list[PrintedTable]:

@@ -1,7 +1,8 @@
 """Which claims of three published studies hold, by result folders: `python scripts/judge_claims.py [NAME=]FOLDER ...`.
 
-Folders of run_study.py, classify.py, analyse_embeddings.py, tag.py train and concept_transfer.py, in any mixture. The
-studies are on embedding spaces (Taylor et al. 2024), entities (Belkadi et al. 2022) and concepts (Gao et al. 2024).
+Folders of run_study.py, classify.py, analyse_embeddings.py, tag.py train and concept_transfer.py, in any mixture, and
+claims.json of earlier calls in place of the folders that they were made from. The studies are on embedding spaces
+(Taylor et al. 2024), entities (Belkadi et al. 2022) and concepts (Gao et al. 2024).
 """
 
 from __future__ import annotations

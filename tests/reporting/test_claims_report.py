@@ -68,6 +68,37 @@ def test_tables_number_claims_within_their_study(tmp_path):
     assert "rest on" not in claims_markdown([claim()])
 
 
+def test_claims_judged_earlier_stand_for_their_results(write_results, tmp_path):
+    folder = write_results({key: SYSTEMS[key] for key in SYSTEMS}, shots=(8, None))
+    claims = judge_evidence(load_evidence([("wards", folder)]), {"mine": "declutr"})
+    earlier = next(file for file in write_claims(claims, tmp_path / "earlier") if file.name == "claims.json")
+    again = judge_evidence(load_evidence([(None, earlier)]), {})
+    assert claims_markdown(again) == claims_markdown(claims) and [one.values() for one in again] == [
+        one.values() for one in claims
+    ]
+    both = judge_evidence(load_evidence([(None, earlier), ("clinic", folder)]), {"mine": "declutr"})
+    assert [one.claim for one in both] == [one.claim for one in claims]
+    for joined, single in zip(both, claims, strict=True):
+        tasks = [found.task for found in joined.findings]
+        assert len(tasks) == 2 * len(single.findings)
+        assert tasks[: len(single.findings)] == [
+            task.replace("wards", "clinic") for task in tasks[len(single.findings) :]
+        ]
+
+    with pytest.raises(InputError, match="holds the names of its data; leave out 'wards='"):
+        load_evidence([("wards", earlier)])
+    values = json.loads(earlier.read_text())
+    for change, words in (
+        ({"kind": "other"}, "holds no claims"),
+        ({"schema_version": 9}, "has schema version 9, not 1"),
+        ({"claims": [{**values["claims"][0], "study": "nobody"}]}, "holds a claim that is damaged"),
+        ({"claims": [{**values["claims"][0], "findings": [{"task": "a"}]}]}, "holds a claim that is damaged"),
+    ):
+        earlier.write_text(json.dumps({**values, **change}))
+        with pytest.raises(InputError, match=words):
+            load_evidence([(None, earlier)])
+
+
 def test_folders_of_several_kinds_are_told_apart_and_joined_by_name(write_results, write_space):
     mine, other = (write_results({key: SYSTEMS[key]}, key[0], shots=(8, None)) for key in SYSTEMS)
     space = write_space(documents=60, categories=("a", "b"))
