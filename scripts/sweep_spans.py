@@ -19,6 +19,7 @@ import run_study
 from column_options import DocumentColumns
 from command_line import RecipeParser, run
 from corpora.errors import InputError
+from study_recipe import PREPARED
 
 RECIPE = "sweep.yaml"
 
@@ -58,6 +59,11 @@ class SweepOptions(DocumentColumns):
     samples: int = field(default=3, metadata={"help": "Samples of labelled documents a size."})
     window_length: int | None = field(default=None, metadata={"help": "Tokens in a window of the probe's reading."})
     min_class_documents: int = field(default=2, metadata={"help": "Rarer classes are left out."})
+    sample_share: float = field(
+        default=1.0,
+        metadata={"help": "Share of the patients to take, where the notes are files; see prepare_notes.py."},
+    )
+    jobs: int = field(default=1, metadata={"help": "Steps at work at the same time; see run_study.py."})
     dry_run: bool = field(default=False, metadata={"help": "Print the steps with their estimated times and stop."})
 
     def __post_init__(self) -> None:
@@ -100,6 +106,8 @@ def recipe(options: SweepOptions) -> dict[str, Any]:
     for column in fields(SweepOptions):
         if column.name.endswith("_column") and getattr(options, column.name) != column.default:
             prepare[column.name] = getattr(options, column.name)
+    if options.sample_share != 1:
+        prepare["sample_share"] = options.sample_share
     return {
         "token_budget": options.train_tokens,
         "corpora": {"notes": {"labels": options.label_columns, "prepare": prepare}},
@@ -115,9 +123,16 @@ def main(argv: list[str] | None = None) -> int:
     output = Path(options.output_dir)
     if output.exists() and not output.is_dir():
         raise InputError("the output is a file, not a folder", file=output, remedy="choose another --output_dir")
+    prepared = [folder for folder in options.notes if (Path(folder) / PREPARED).is_file()]
+    if prepared and options.sample_share != 1:
+        raise InputError(
+            "a sample is drawn when notes are prepared, and these are",
+            file=prepared[0],
+            remedy="give the files of notes, or leave out --sample_share",
+        )
     output.mkdir(parents=True, exist_ok=True)
     (output / RECIPE).write_text(yaml.safe_dump(recipe(options), sort_keys=False), encoding="utf-8")
-    words = [str(output / RECIPE), "--output_dir", str(output)]
+    words = [str(output / RECIPE), "--output_dir", str(output), "--jobs", str(options.jobs)]
     return run_study.main([*words, "--dry_run"] if options.dry_run else words)
 
 

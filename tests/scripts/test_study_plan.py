@@ -340,8 +340,16 @@ def test_the_sweep_over_spans_is_a_valid_study(make_encoder, tmp_path, capsys):
     words += ["--output_dir", str(tmp_path / "out"), "--max_span_length", "24", "--training_seeds", "2", "--dry_run"]
     with pytest.raises(InputError, match="column 'text': the column is missing"):
         sweep_spans.main(words)
-    words += ["--text_column", "letter"]
+    words += ["--text_column", "letter", "--sample_share", "0.5", "--jobs", "2"]
     assert sweep_spans.main(words) == 0
     printed = capsys.readouterr().out
     assert printed.count("adapt/notes/spans.") == 2 * 2 * 3 * 2
     assert "adapt/notes/spans.1.2.16.24.overlapping+disjoint.0.05.0.0.1" in printed
+    written = yaml.safe_load((tmp_path / "out/sweep.yaml").read_text())
+    assert written["corpora"]["notes"]["prepare"]["sample_share"] == 0.5
+    with pytest.raises(InputError, match="--jobs is below 1"):
+        sweep_spans.main([*words, "--jobs", "0"])
+    (tmp_path / "prepared").mkdir()
+    (tmp_path / "prepared/preparation.json").write_text("{}")
+    with pytest.raises(InputError, match="a sample is drawn when notes are prepared"):
+        sweep_spans.main(["--notes", str(tmp_path / "prepared"), *words[2:]])
