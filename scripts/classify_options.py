@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from column_options import DocumentColumns
 
@@ -11,6 +12,12 @@ ADAPTERS = ("lora", "dora", "ia3", "ln_tuning")
 HYBRIDS = ("hybrid", "bagged_hybrid")
 # Trained by gradient descent, with chance of their own; those after the first with the encoder.
 TRAINED = ("mlp", "fine_tuned", *ADAPTERS)
+DEFAULT_METHODS = ("logistic_regression", "hybrid")
+
+
+def reads_embeddings(options: Mapping[str, Any]) -> bool:
+    """Tell whether some of the options' methods read embeddings of the frozen encoder, which a cache can keep."""
+    return bool(set(options.get("methods", DEFAULT_METHODS)) - {"fine_tuned", *ADAPTERS})
 
 
 @dataclass(kw_only=True)
@@ -41,7 +48,7 @@ class ProtocolOptions(DocumentColumns):
             "ln_tuning",
         ]
     ] = field(
-        default_factory=lambda: ["logistic_regression", "hybrid"],
+        default_factory=lambda: list(DEFAULT_METHODS),
         metadata={
             "help": "On frozen embeddings: logistic_regression, knn, hybrid (embedding beside TF-IDF), "
             "bagged_regression and bagged_hybrid (averaged over samples with as many documents of every class), mlp "

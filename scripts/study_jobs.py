@@ -17,7 +17,7 @@ PAUSE = 0.1
 
 
 class StudyJobs:
-    """Runs steps, each after those that it needs.
+    """Runs steps, each after those that it needs or waits for.
 
     Args:
         folder: Of the study.
@@ -65,7 +65,7 @@ class StudyJobs:
     def _start_what_can(self) -> None:
         for step in list(self._waiting):
             unfinished = {one.name for one in self._waiting} | {work.step.name for work in self._at_work()}
-            if unfinished & set(step.needs):
+            if unfinished & step.waits_for:
                 continue
             missing = [name for name in step.needs if name in self.failed or name in self.left_out]
             nothing = step.takes_what_is_there and len(missing) == len(step.needs)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from classify_options import reads_embeddings
 from corpora.errors import InputError
 from reporting.study_results import BASE
 from run_folder import made_here
@@ -32,6 +33,7 @@ class Step:
         subcommand: First word of the command line, for scripts with several commands.
         takes_what_is_there: Whether it runs although a step that it needs has failed.
         section: Where in the recipe its options are; empty where the recipe has none for it.
+        after: Steps that are let end first, finished or not, for they make what this one then finds in a cache.
     """
 
     name: str
@@ -43,6 +45,12 @@ class Step:
     subcommand: str | None = None
     takes_what_is_there: bool = False
     section: str = ""
+    after: tuple[str, ...] = ()
+
+    @property
+    def waits_for(self) -> set[str]:
+        """The steps that must have ended before this one starts."""
+        return {*self.needs, *self.after}
 
 
 def plan(study: Study, output: Path) -> list[Step]:
@@ -272,7 +280,9 @@ class _Planner:
         # comparisons.json is the last of the files that classify.py writes.
         needs = (*self.corpus_needs(corpus.name), *needs)
         made = folder / "comparisons.json"
-        return Step(name, "classify.py", options, needs, made, folder, section=f"classify.{group}")
+        first = next(one for one in corpus.labels if group in self.study.evaluations_of(one))
+        after = (f"classify/{corpus.name}/{first}/{group}",) if label != first and reads_embeddings(options) else ()
+        return Step(name, "classify.py", options, needs, made, folder, section=f"classify.{group}", after=after)
 
     def space(self, corpus: StudyCorpus, label: str) -> Step:
         models, needs = self.models(corpus, cross=False, swept=False)
@@ -290,7 +300,9 @@ class _Planner:
         }
         name = f"space/{corpus.name}/{label}"
         needs = (*self.corpus_needs(corpus.name), *needs)
-        return Step(name, "analyse_embeddings.py", options, needs, folder / "page.html", folder, section="space")
+        first, made = corpus.labels[0], folder / "page.html"
+        after = (f"space/{corpus.name}/{first}",) if label != first else ()
+        return Step(name, "analyse_embeddings.py", options, needs, made, folder, section="space", after=after)
 
     def correlation(self) -> Step:
         folder = self.output / "results" / "correlations"

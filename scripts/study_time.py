@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from classify_options import ADAPTERS
+from classify_options import ADAPTERS, reads_embeddings
 from corpora.json_files import read_json
 from reporting.durations import minutes
 from reporting.study_results import BASE
@@ -74,7 +74,7 @@ class TimeTable:
         waiting, now = list(waiting), 0.0
         while waiting or ends:
             open_names = {step.name for step in waiting} | {name for _, name in ends}
-            ready = [step for step in waiting if not open_names & set(step.needs)][: jobs - len(ends)]
+            ready = [step for step in waiting if not open_names & step.waits_for][: jobs - len(ends)]
             for step in ready:
                 waiting.remove(step)
                 ends.append((now + self.estimate(step), step.name))
@@ -195,7 +195,7 @@ class TimeTable:
             training = min(0.7 * documents, shots * FINE_TUNED_CLASSES) if shots else 0.7 * documents
             a_pass = BACKWARD * training + 0.1 * documents
             read += cells * (options.get("epochs", 10) * a_pass + 0.2 * documents) * length
-        if self._is_first(step, "embedding_cache", _has_probes):
+        if self._is_first(step, "embedding_cache", reads_embeddings):
             read += tokens
         return sum(read * self._forward(model) for model in models)
 
@@ -232,10 +232,6 @@ class TimeTable:
         tokens = read / 8 * options.get("epochs", 4) * options.get("seeds", 3)
         tokens *= sum(options.get("train_shares", [100.0])) / 100
         return (BACKWARD + 0.3) * tokens * self._forward(options["model_name_or_path"])
-
-
-def _has_probes(options: Mapping[str, Any]) -> bool:
-    return bool(set(options.get("methods", ["logistic_regression"])) - {"fine_tuned", *ADAPTERS})
 
 
 _OPERATIONS = {

@@ -1,5 +1,6 @@
 """study_jobs: several steps at a time, on steps whose script writes down when it began and ended."""
 
+import dataclasses
 import json
 import os
 import time
@@ -81,6 +82,21 @@ def test_a_failure_stops_only_what_needs_it(script, tmp_path, capsys):
     found = spans(out, steps)
     assert set(found) == {"c", "report"} and found["report"][0] >= found["c"][1]
     assert "[2/4] b: left out, for it needs a" in capsys.readouterr().out
+
+
+def test_a_step_lets_another_end_first_and_runs_although_it_failed(script, tmp_path):
+    out = tmp_path / "out"
+    filled = dataclasses.replace(make_step(out, "b"), after=("a",))
+    steps = [make_step(out, "a"), filled, make_step(out, "c")]
+    assert run(out, steps, 2).failed == {}
+    found = spans(out, steps)
+    assert found["b"][0] >= found["a"][1] > found["c"][0]
+    steps = [make_step(tmp_path / "again", "a", fails=True), dataclasses.replace(filled, needs=())]
+    assert set(run(tmp_path / "again", steps, 2).failed) == {"a"}
+    # Where the other is no part of the run, nobody waits for it.
+    assert (
+        run(tmp_path / "alone", [dataclasses.replace(make_step(tmp_path / "alone", "b"), after=("a",))], 2).failed == {}
+    )
 
 
 def test_an_interruption_ends_all_steps_at_work(script, tmp_path, monkeypatch):

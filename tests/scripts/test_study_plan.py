@@ -92,6 +92,7 @@ def test_a_crossed_study_evaluates_models_where_they_were_not_adapted(study, tmp
 def test_an_evaluation_may_be_of_some_models_and_some_labels(study, tmp_path):
     corpora = {"a": {"demo": {}, "labels": ["x", "y"]}, "b": {"demo": {}, "labels": ["y", "z"]}}
     classify = {"frozen": {"shots": [0], "labels": ["x", "y"]}, "trained": {"models": ["both"], "labels": ["y"]}}
+    classify["trained"]["methods"] = ["fine_tuned"]
     changes = {"corpora": corpora, "classify": classify, "correlate": {}, "cross": True}
     steps = steps_of(study(changes), tmp_path)
     named = [name for name in steps if name.startswith("classify/")]
@@ -104,6 +105,13 @@ def test_an_evaluation_may_be_of_some_models_and_some_labels(study, tmp_path):
     trained = steps["classify/b/y/trained"]
     assert [entry.partition("=")[0] for entry in trained.options["models"]] == ["base", "both", "both@a"]
     assert "labels" not in trained.options and "adapt/a/mlm" not in trained.needs and "adapt/a/both" in trained.needs
+    # The first label fills the cache of embeddings; fine-tuning has none.
+    afters = {name: step.after for name, step in steps.items() if step.after}
+    assert afters == {
+        "classify/a/y/frozen": ("classify/a/x/frozen",),
+        "space/a/y": ("space/a/x",),
+        "space/b/z": ("space/b/y",),
+    }
     used = steps["correlate"].needs
     assert "classify/b/y/frozen" in used and not any("/z" in need or "trained" in need for need in used)
     assert (
