@@ -193,7 +193,7 @@ def _write_figures(report: ClassificationReport, folder: Path) -> None:
 
 
 def _note(report: ClassificationReport) -> str:
-    reading = shared_reading(systems_of(report.rows))
+    reading = shared_reading(systems_of(report.rows), report.results.window_length)
     sentences = [
         f"{metric_name(report.rows[0].metric)}: mean over {_seeds(report)} [95 % interval over test documents and "
         "seeds].",

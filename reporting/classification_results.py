@@ -7,6 +7,7 @@ A folder holds (schema version 1):
   list of objects with the fields of `Cell` and `System`, in which `predictions` is a path within the folder.
 - `test_targets.npz`: `targets`, `(documents,)` numbers of classes or `(documents, classes)` of 0 and 1, and
   `document_ids`, `(documents,)`.
+- `settings.json`: options of classify.py, of which `window_length` is told beside the tables.
 - `cells/ID.npz`: `probabilities`, `(test documents, classes)`, in the order of the targets.
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from corpora.errors import InputError
+from corpora.json_files import read_json
 from metrics.classification import predicted_categories
 from reporting.json_fields import JsonFields
 from reporting.result_arrays import path_within, read_arrays
@@ -89,6 +91,7 @@ class ClassificationResults:
         targets: `(test documents,)` numbers of classes, or `(test documents, classes)` of 0 and 1.
         document_ids: `(test documents,)`.
         cells: The cells.
+        window_length: Tokens of a window; None for the limits of the models, and where folders differ.
     """
 
     folder: Path
@@ -99,6 +102,7 @@ class ClassificationResults:
     targets: np.ndarray
     document_ids: np.ndarray
     cells: tuple[Cell, ...]
+    window_length: int | None = None
 
 
 def load_results(folder: str | Path) -> ClassificationResults:
@@ -126,8 +130,9 @@ def load_results(folder: str | Path) -> ClassificationResults:
     ):
         if len(set(keys)) < len(keys):
             raise InputError(f"two cells have the same {name}", file=file, remedy=AGAIN)
+    length = (read_json(folder / "settings.json") or {}).get("window_length")
     return ClassificationResults(
-        folder, fields.text("label_column"), task, labels, documents, targets, document_ids, tuple(cells)
+        folder, fields.text("label_column"), task, labels, documents, targets, document_ids, tuple(cells), length
     )
 
 
@@ -159,7 +164,8 @@ def join_results(results: Sequence[ClassificationResults]) -> ClassificationResu
                     file=other.folder,
                     remedy="give different models different names" if same_corpus else "run both on the same corpus",
                 )
-    return replace(first, cells=tuple(found.values()))
+    lengths = {one.window_length for one in results}
+    return replace(first, cells=tuple(found.values()), window_length=lengths.pop() if len(lengths) == 1 else None)
 
 
 def _difference(first: ClassificationResults, other: ClassificationResults) -> str | None:

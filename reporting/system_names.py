@@ -60,10 +60,25 @@ def system_names(systems: Sequence[System]) -> dict[System, str]:
     }
 
 
-def shared_reading(systems: Sequence[System]) -> str | None:
-    """Return the way of reading that all encoders share, which `system_names` leaves out."""
+def shared_reading(systems: Sequence[System], window_length: int | None = None) -> str | None:
+    """Return what all encoders read, which `system_names` leaves out; None where they read in several ways.
+
+    Args:
+        systems: Of one table.
+        window_length: Tokens of a window; None where that is not known.
+    """
     readings = {system.reading for system in systems if system.reading is not None}
-    return READINGS.get(min(readings), min(readings)) if len(readings) == 1 else None
+    if len(readings) != 1:
+        return None
+    (reading,) = readings
+    if window_length is None:
+        return READINGS.get(reading, reading)
+    return {
+        "windows": f"windows of {window_length:,} tokens",
+        "head": f"the first {window_length:,} tokens",
+        "head_tail": f"{window_length:,} tokens of head and tail",
+        "attention": f"windows of {window_length:,} tokens, weighted by attention",
+    }.get(reading, reading)
 
 
 def find_system(systems: Sequence[System], words: str) -> System:

@@ -8,7 +8,7 @@ import pytest
 from corpora.errors import InputError
 from reporting import figure_style
 from reporting.classification_report import comparisons_json, main_table, make_report, report_markdown, write_report
-from reporting.classification_results import System, load_results
+from reporting.classification_results import System, join_results, load_results
 
 SYSTEMS = {
     ("base", "logistic_regression", "windows", "all"): 1.0,
@@ -34,6 +34,10 @@ def test_markdown(results):
         "documents and seeds]. Best of a column in bold. ▲ ▼ above or below TF-IDF with as many documents: paired "
         "bootstrap (300 resamples), p at most 0.05 after Holm's correction for 7 comparisons. Encoders read windows."
     )
+    (results.folder / "settings.json").write_text('{"window_length": 48}')
+    short = load_results(results.folder)
+    assert "Encoders read windows of 48 tokens." in main_table(make_report(short, resamples=300))
+    assert join_results([short, results]).window_length is None
     assert rest[3:6:2] == [
         "## All scores, trained on all documents",
         "## Classes: declutr, fine-tuned, trained on all documents",

@@ -31,7 +31,9 @@ def test_names_say_what_differs():
         "base, logistic regression, head and tail",
         "TF-IDF",
     ]
-    assert shared_reading([PROBE, head]) is None
+    assert shared_reading([PROBE, head]) is None and shared_reading([TFIDF], 48) is None
+    assert shared_reading([head, TFIDF], 512) == "512 tokens of head and tail"
+    assert shared_reading([PROBE], 256) == "windows of 256 tokens"
     lora = [System("base", "lora", "windows", frozen) for frozen in ("all", "none", "embeddings", "12")]
     names = list(system_names(lora).values())
     assert names[0] == "base, LoRA, windows, frozen" and names[1] == "base, LoRA, windows, nothing frozen"
