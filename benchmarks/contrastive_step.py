@@ -1,12 +1,14 @@
 """A contrastive step: `DeclutrTrainer` against sentence-transformers' trainer, on the same span pairs.
 
 python benchmarks/contrastive_step.py
+python benchmarks/contrastive_step.py --lengths uniform
 python benchmarks/contrastive_step.py --pairs 64 --longest 126
 
-Pairs of spans of 16 to 256 tokens as the span sampler draws them, one positive an anchor, no masked LM, the same
-untrained encoder. The other side: `SentenceTransformerTrainer` with `MultipleNegativesRankingLoss` and its defaults; it
-reads anchors and positives apart, each padded to the longest. That both read the same tokens is checked. Forward and
-backward pass of collated batches, without the optimizer, the two in turn.
+Pairs of spans of 16 to 256 tokens, one positive an anchor, no masked LM, the same untrained encoder. Lengths are those
+of the span sampler, whose anchors are long and whose positives are short, or evenly spread over the whole range. The
+other side: `SentenceTransformerTrainer` with `MultipleNegativesRankingLoss` and its defaults; it reads anchors and
+positives apart, each padded to the longest. That both read the same tokens is checked. Forward and backward pass of
+collated batches, without the optimizer, the two in turn.
 """
 
 from __future__ import annotations
@@ -38,6 +40,24 @@ def make_trainer(options: argparse.Namespace, folder: str) -> Any:
     trainer = DeclutrTrainer(model, arguments, processing_class=tokenizer, train_dataset=documents)
     trainer.current_gradient_accumulation_steps = 1
     return trainer
+
+
+def evenly_spread(batch: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """Return a batch whose spans are of lengths from the shortest to the longest, each as likely as the other."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    ids = batch["input_ids"]
+    begin, end = ids[0, 0], ids[0, int(batch["attention_mask"][0].sum()) - 1]
+    inner = torch.randint(options.shortest, options.longest + 1, (len(ids),), generator=generator)
+    places = torch.arange(int(inner.max()) + 2)
+    words = ids[batch["attention_mask"].bool() & (ids != begin) & (ids != end)]
+    drawn = words[torch.randint(len(words), (len(ids), len(places)), generator=generator)]
+    mask = places < inner[:, None] + 2
+    drawn[:, 0], drawn[~mask] = begin, batch["input_ids"][~batch["attention_mask"].bool()][0]
+    drawn[torch.arange(len(ids)), inner + 1] = end
+    labels = torch.full((len(batch["labels"]), drawn.shape[1]), -100)  # no masked LM
+    return {**batch, "input_ids": drawn, "attention_mask": mask.to(batch["attention_mask"].dtype), "labels": labels}
 
 
 def texts_of(trainer: Any, batch: dict[str, Any]) -> dict[str, list[str]]:
@@ -83,6 +103,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=32)
     parser.add_argument("--shortest", type=int, default=16, help="span in tokens")
     parser.add_argument("--longest", type=int, default=254, help="span in tokens, two special tokens not counted")
+    parser.add_argument("--lengths", choices=("sampler", "uniform"), default="sampler")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--hidden_size", type=int, default=256)
     parser.add_argument("--vocabulary", type=int, default=7_466)
@@ -96,6 +117,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         ours = make_trainer(options, folder)
         batch = collated(ours, options.pairs)
+        if options.lengths == "uniform":
+            batch = evenly_spread(batch, options)
         theirs, other = peer(ours, batch, options, folder)
         sides = {"ours": (ours, batch), "sentence-transformers": (theirs, other)}
         best = dict.fromkeys(sides, (float("inf"), float("inf")))
