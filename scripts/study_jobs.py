@@ -106,7 +106,9 @@ class StudyJobs:
 
 def threads_of_each(jobs: int) -> int:
     """Return the processor threads of a step where several run at the same time: an equal share, at least one."""
-    return max(1, len(os.sched_getaffinity(0)) // jobs)
+    # Not every system tells which processors a process may use.
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, processors // jobs)
 
 
 def environment_of(place: int, jobs: int) -> dict[str, str]:
