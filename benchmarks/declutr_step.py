@@ -11,6 +11,8 @@ Sides, each in a process of its own, with the same weights, spans, masks and pre
 - cached: the same with cached gradients (`--mini_batch_tokens`);
 - original: as in Giorgi et al. 2021: anchors and positives pass the masked language model apart, each padded to its
   longest, with logits for every position of both;
+- original-maximum: the same, all padded to `--longest`, as where padding is done before there are batches (the main
+  study's code pads in `map`);
 - sentence-transformers: `CachedMultipleNegativesRankingLoss` on the same spans, one positive an anchor, no masked LM
   (it has none): compare it with `--mlm_weight 0 --positives 1`.
 
@@ -31,7 +33,10 @@ from typing import Any
 
 from made_up_training import collated, in_a_process, made_up_documents, made_up_tokenizer, measured, untrained_encoder
 
-SIDES = ("ours", "cached", "original", "sentence-transformers")
+ORIGINALS = ("original", "original-maximum")
+SIDES = ("ours", "cached", *ORIGINALS, "sentence-transformers")
+# What stands beyond the end of a row.
+PADDING = {"input_ids": 0, "attention_mask": 0, "labels": -100}
 
 
 def make_trainer(options: argparse.Namespace, folder: str) -> Any:
@@ -56,7 +61,7 @@ def make_trainer(options: argparse.Namespace, folder: str) -> Any:
     documents = made_up_documents(max(options.documents, 2), options.vocabulary)
     trainer = DeclutrTrainer(model, arguments, processing_class=tokenizer, train_dataset=documents)
     trainer.current_gradient_accumulation_steps = 1  # otherwise set by the training loop
-    if options.side == "original":  # with none of what the trainer did to its model
+    if options.side in ORIGINALS:  # with none of what the trainer did to its model
         trainer.model = untrained_encoder("bert", options.layers, options.hidden_size, options.dropout, tokenizer)
         trainer.model.to(trainer.args.device)
     trainer.model = trainer.accelerator.prepare_model(trainer.model)  # autocast
@@ -80,10 +85,14 @@ def original_loss(model: Any, batch: dict[str, Any], options: argparse.Namespace
     from trainers.contrastive_loss import nt_xent, pair_relations
 
     def part(rows: Any) -> tuple[Any, Any]:
-        mask = batch["attention_mask"][rows]
-        width = int(mask.sum(1).max())
-        inputs = {name: batch[name][rows, :width] for name in ("input_ids", "attention_mask")}
-        return inputs, batch["labels"][rows, :width]
+        width = int(batch["attention_mask"][rows].sum(1).max())
+        found = {name: batch[name][rows, :width] for name in PADDING}
+        if options.side == "original-maximum":
+            room = options.longest + 2 - width
+            found = {
+                name: torch.nn.functional.pad(values, (0, room), value=PADDING[name]) for name, values in found.items()
+            }
+        return found, found.pop("labels")
 
     anchors, labels = part(batch["anchor_rows"])
     labelled = {"labels": labels} if options.mlm_weight else {}
@@ -165,13 +174,13 @@ def work(options: argparse.Namespace) -> dict[str, Any]:
         trainer = make_trainer(options, folder)
         few, batch = collated(trainer, 1), collated(trainer, options.documents)
         loss = None
-        if options.side == "original":
+        if options.side in ORIGINALS:
             step = lambda rows: original_step(trainer, rows, options)  # noqa: E731
         elif options.side == "sentence-transformers":
             step = peer_step(trainer, options)
         else:
             step = lambda rows: trainer_step(trainer, rows)  # noqa: E731
-        if options.side in ("ours", "original"):
+        if options.side in ("ours", *ORIGINALS):
             loss = evaluated_loss(trainer, few, options)
         found = measured(lambda: step(batch), lambda: step(few), options.steps)
     rows = batch["attention_mask"].shape[0]
@@ -189,7 +198,7 @@ def evaluated_loss(trainer: Any, batch: dict[str, Any], options: argparse.Namesp
 
     trainer.model.eval()
     with torch.no_grad():
-        if options.side == "original":
+        if options.side in ORIGINALS:
             loss = original_loss(trainer.model, batch, options)
         else:
             loss = trainer.compute_loss(trainer.model, batch)
