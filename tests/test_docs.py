@@ -190,9 +190,13 @@ def test_the_recipes_of_the_guide_are_studies(code_blocks, make_encoder, tmp_pat
     assert "adapt/mine/declutr" in printed and "audit/mine/mlm" in printed and "card/mine/mlm" in printed
 
     page = DOCS / "how_to" / "studies.md"
-    for fragment in code_blocks(page, "yaml"):
+    fragments = code_blocks(page, "yaml")
+    (adapt,) = [fragment for fragment in fragments if fragment.startswith("adapt:")]
+    for fragment in fragments:
         content = {"corpora": {"mine": {"labels": ["specialty"]}}, "base": {"checkpoint": "base"}}
-        Path("part.yaml").write_text(yaml.safe_dump(content) + fragment)
+        # Evaluations name the models of the fragment on adaptations.
+        before = yaml.safe_dump(content) + (adapt if fragment.startswith("classify:") else "")
+        Path("part.yaml").write_text(before + fragment)
         study = read_study("part.yaml", {"mine": ["notes.csv"]})
         assert len(study.adaptations) in (3, 9)
     # The tables of the page name every key that a recipe may hold.
