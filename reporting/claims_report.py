@@ -39,7 +39,7 @@ class Evidence:
     """Results by kind, those beside a study each with the name of its data.
 
     Args:
-        studies: Of run_study.py.
+        studies: Of run_study.py; a name, where one is given, stands before those of their corpora.
         classifications: Of classify.py.
         spaces: Of analyse_embeddings.py.
         taggings: Of tag.py train, several systems of a corpus joined.
@@ -47,7 +47,7 @@ class Evidence:
         judged: What `write_claims` wrote earlier, of results that need not be there any more.
     """
 
-    studies: list[StudyResults] = field(default_factory=list)
+    studies: list[tuple[str | None, StudyResults]] = field(default_factory=list)
     classifications: list[tuple[str, ClassificationResults]] = field(default_factory=list)
     spaces: list[tuple[str, SpaceResults]] = field(default_factory=list)
     taggings: list[TaggingResults] = field(default_factory=list)
@@ -90,7 +90,7 @@ def load_evidence(folders: Sequence[tuple[str | None, Path]]) -> Evidence:
             continue
         name, kind = given or folder.resolve().name, _kind(folder)
         if kind == "study":
-            evidence.studies.append(load_study(folder))
+            evidence.studies.append((given, load_study(folder)))
         elif kind == "classification":
             classifications.append((name, load_results(folder)))
         elif kind == "embedding_space":
@@ -135,13 +135,23 @@ def judge_evidence(evidence: Evidence, roles: Mapping[str, str], seed: int = 0) 
     ]
     return join_claims(
         [
-            *(judge_study(study, load_study_parts(study, seed), seed) for study in evidence.studies),
+            *(_judge_named(name, study, seed) for name, study in evidence.studies),
             judge_claims(lambda corpus: meant, evaluations, evidence.spaces),
             judge_tagging_claims(evidence.taggings, meant, seed=seed),
             judge_transfer_claims(evidence.transfers, meant, seed=seed),
             *evidence.judged,
         ]
     )
+
+
+def _judge_named(name: str | None, study: StudyResults, seed: int) -> list[ClaimResult]:
+    claims = judge_study(study, load_study_parts(study, seed), seed)
+    if name is None:
+        return claims
+    return [
+        replace(claim, findings=[replace(one, task=f"{name}: {one.task}") for one in claim.findings])
+        for claim in claims
+    ]
 
 
 def claims_markdown(claims: Sequence[ClaimResult]) -> str:

@@ -5,7 +5,7 @@ A claim is tested on every task (a label of a corpus) that has the models which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -71,7 +71,12 @@ def judge_claims(
         ("DeCLUTR spreads documents more evenly than MLM (lower uniformity).", "declutr", "mlm", "uniformity", -1),
         ("The note category gives more separable clusters than MLM (silhouette).", "category", "mlm", "silhouette", 1),
     ):
-        results.append(ClaimResult(1, claim, list(_measured(roles_of, spaces, ahead, behind, measure, sign))))
+        found: dict[Hashable, Finding] = {}
+        for one in _measured(roles_of, spaces, ahead, behind, measure, sign):
+            # Uniformity knows no labels: that of a corpus is one finding, however many labels it is analysed by.
+            labelled = one.task if measure == "silhouette" else None
+            found.setdefault((labelled, one.what, one.difference, one.interval), one)
+        results.append(ClaimResult(1, claim, list(found.values())))
     return results
 
 

@@ -1,5 +1,6 @@
 """Verdicts, what several sources say of one claim, tables, and folders of any kind."""
 
+import dataclasses
 import json
 
 import pytest
@@ -114,6 +115,10 @@ def test_folders_of_several_kinds_are_told_apart_and_joined_by_name(write_result
     ]
     spread = tested["DeCLUTR spreads documents more evenly than MLM (lower uniformity)."]
     assert [(one.task, one.what) for one in spread.findings] == [("space, specialty", "declutr v. mlm")]
+    # The same space by another label says nothing new of a measure that knows no labels.
+    evidence.spaces.append(("space", dataclasses.replace(evidence.spaces[0][1], label_column="team")))
+    again = {one.claim: one for one in judge_evidence(evidence, {"mine": "declutr"})}
+    assert again[spread.claim].findings == spread.findings
     # Under names of their own they are of different data, and nothing can be compared.
     apart = judge_evidence(load_evidence([("one", mine), ("two", other)]), {"mine": "declutr"})
     assert all(one.claim.startswith("TF-IDF") for one in apart if one.findings)

@@ -12,6 +12,7 @@ import yaml
 
 import run_study
 from corpora.errors import InputError
+from reporting.claims_report import judge_evidence, load_evidence
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -69,6 +70,10 @@ def test_a_study_from_notes_to_a_report(recipe, tmp_path, capsys):
     for file in [*report.iterdir(), *(output / "logs").rglob("*.log")]:
         text = file.read_text()
         assert not any(note[:40] in text for note in notes), file.name
+
+    for name, task in ((None, "wards, specialty"), ("ours", "ours: wards, specialty")):
+        claims = judge_evidence(load_evidence([(name, output)]), {})
+        assert {found.task for claim in claims for found in claim.findings} == {task}
 
     # Another setting is refused and nothing is touched; --redo makes a step again.
     content = yaml.safe_load(recipe.read_text())
