@@ -119,14 +119,13 @@ def decide(
             connected(documents, [(np.arange(documents), group), (np.arange(documents), first)])
         )
     patient = decisions.patient[kept] if with_patients else None
-    units, keys = join_units(group, patient), text["low"][kept]
-    inside = sample_units(units, keys, splits)
-    decisions.outside = int((~inside).sum())
-    if not inside.any():
-        raise InputError("no document is in the sample", remedy="raise --sample_share")
-    kept, group, keys = kept[inside], group[inside], keys[inside]
-    _, units = np.unique(units[inside], return_inverse=True)
-    patient = patient[inside] if patient is not None else None
+    if splits.sample_share < 1:
+        inside = sample_units(join_units(group, patient), text["low"][kept], splits)
+        decisions.outside = int((~inside).sum())
+        if not inside.any():
+            raise InputError("no document is in the sample", remedy="raise --sample_share")
+        kept, group = kept[inside], group[inside]
+        patient = decisions.patient[kept] if with_patients else None
     decisions.group[kept] = group
     if with_splits:
         decisions.split[kept] = given_split[kept]
@@ -136,7 +135,8 @@ def decide(
             count = int(divided[group].sum())
             decisions.warnings.append(f"{count:,} documents have a near-duplicate in another of the given splits")
     else:
-        decisions.split[kept] = split_units(units, decisions.category[kept], keys, splits)
+        units = join_units(group, patient)
+        decisions.split[kept] = split_units(units, decisions.category[kept], text["low"][kept], splits)
         decisions.warnings += share_warnings(decisions.split[kept], units, splits)
     return decisions
 

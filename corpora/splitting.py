@@ -83,8 +83,6 @@ def sample_units(units: NDArray[np.int64], keys: NDArray[np.uint64], options: Sp
         keys: `(documents,)` hashes of the documents.
         options: Share and seed.
     """
-    if options.sample_share == 1:
-        return np.ones(len(units), dtype=bool)
     draws = _draws(units, int(units.max()) + 1, keys, f"{options.seed} sample")
     return (draws / 2.0**64 < options.sample_share)[units]
 

@@ -27,6 +27,7 @@ from corpora.json_files import write_json
 from corpora.records import ReadingOptions
 from deployed_models import DeployedCheckpoint
 from export_onnx import PACKAGES, cosine, export, synthetic_texts
+from launching import usable_processors
 from measure_inference import EXPORTED, TORCH
 from modeling.exported_model import missing_packages
 from named_paths import named_paths
@@ -105,7 +106,7 @@ class Benchmark:
 
     def __init__(self, options: BenchmarkOptions, texts: list[str], folder: Path) -> None:
         self.options, self.texts, self.folder = options, texts, folder
-        self.threads = options.threads or _usable_cores()
+        self.threads = options.threads or usable_processors()
         self.rows: list[dict[str, Any]] = []
         self.skipped: list[dict[str, str]] = []
         self.refused: dict[Path, str] = {}
@@ -331,10 +332,6 @@ def main(argv: list[str] | None = None) -> int:
         + f"; cosine: the least to torch in float32. Figures: {output}"
     )
     return int(benchmark.failures > 0)
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _size(folder: Path, pattern: str) -> int:

@@ -10,14 +10,15 @@ from column_options import DocumentColumns
 
 ADAPTERS = ("lora", "dora", "ia3", "ln_tuning")
 HYBRIDS = ("hybrid", "bagged_hybrid")
-# Trained by gradient descent, with chance of their own; those after the first with the encoder.
-TRAINED = ("mlp", "fine_tuned", *ADAPTERS)
+# Trained together with the encoder, and all that is trained by gradient descent, with chance of its own.
+WITH_ENCODER = ("fine_tuned", *ADAPTERS)
+TRAINED = ("mlp", *WITH_ENCODER)
 DEFAULT_METHODS = ("logistic_regression", "hybrid")
 
 
 def reads_embeddings(options: Mapping[str, Any]) -> bool:
     """Tell whether some of the options' methods read embeddings of the frozen encoder, which a cache can keep."""
-    return bool(set(options.get("methods", DEFAULT_METHODS)) - {"fine_tuned", *ADAPTERS})
+    return bool(set(options.get("methods", DEFAULT_METHODS)) - set(WITH_ENCODER))
 
 
 @dataclass(kw_only=True)

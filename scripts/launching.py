@@ -13,6 +13,11 @@ from typing import NamedTuple
 from command_line import read_yaml
 
 
+def usable_processors() -> int:
+    """Return how many processors this process may use; not every system tells, and then it is all of them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def is_main_process() -> bool:
     """Return whether this is the process that talks."""
     return int(os.environ.get("RANK", "0")) == 0

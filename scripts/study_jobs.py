@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import IO
 
+from launching import usable_processors
 from reporting.durations import minutes
 from study_plan import Step
 from study_runner import StudyFolder, Work
@@ -106,9 +107,7 @@ class StudyJobs:
 
 def threads_of_each(jobs: int) -> int:
     """Return the processor threads of a step where several run at the same time: an equal share, at least one."""
-    # Not every system tells which processors a process may use.
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, processors // jobs)
+    return max(1, usable_processors() // jobs)
 
 
 def environment_of(place: int, jobs: int) -> dict[str, str]:

@@ -275,20 +275,22 @@ def _evaluation(classify: _Mapping, name: str, models: Sequence[str], labels: Se
     chosen = []
     for key, known, kind in (("models", (BASE, *models), "model"), ("labels", labels, "label")):
         named = tuple(entry.words(key)) if key in options else None
-        for word in named or ():
-            if word not in known:
-                raise InputError(f"{entry.place} names the {kind} '{word}', which the study has not", file=entry.file)
+        _check_known(entry, kind, named or (), known)
         chosen.append(named)
         options.pop(key, None)
     return Evaluation(options, *chosen)
 
 
+def _check_known(entry: _Mapping, kind: str, words: Sequence[str], known: Sequence[str]) -> None:
+    for word in words:
+        if word not in known:
+            raise InputError(f"{entry.place} names the {kind} '{word}', which the study has not", file=entry.file)
+
+
 def _task(entry: _Mapping, name: str, adaptations: Sequence[str]) -> TaggingTask:
     entry.only(("demo", "models", "options"))
     models = tuple(entry.words("models") or (BASE, *adaptations))
-    for model in models:
-        if model not in (BASE, *adaptations):
-            raise InputError(f"{entry.place} names the model '{model}', which the study has not", file=entry.file)
+    _check_known(entry, "model", models, (BASE, *adaptations))
     return TaggingTask(name, entry.optional("demo"), models, entry.mapping("options"))
 
 

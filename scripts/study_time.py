@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from classify_options import ADAPTERS, reads_embeddings
+from classify_options import DEFAULT_METHODS, WITH_ENCODER, reads_embeddings
 from corpora.json_files import read_json
 from reporting.durations import minutes
 from reporting.study_results import BASE
@@ -71,15 +71,16 @@ class TimeTable:
             jobs: Steps at work at the same time.
         """
         ends = [(max(0.0, self.estimate(work.step) - work.seconds()), work.step.name) for work in works]
-        waiting, now = list(waiting), 0.0
+        waiting, now = [step for step in waiting if not self.folder.is_finished(step)], 0.0
         while waiting or ends:
             open_names = {step.name for step in waiting} | {name for _, name in ends}
             ready = [step for step in waiting if not open_names & step.waits_for][: jobs - len(ends)]
             for step in ready:
                 waiting.remove(step)
                 ends.append((now + self.estimate(step), step.name))
-            now = min(ends)[0]
-            ends.remove(min(ends))
+            first = min(ends)
+            ends.remove(first)
+            now = first[0]
         return now
 
     def plan(self, redone: Sequence[str] = (), jobs: int = 1) -> str:
@@ -187,8 +188,7 @@ class TimeTable:
         documents, tokens = self._corpus(options["data"][0])
         length = min(tokens / documents, options.get("window_length") or 512)
         models = [entry.partition("=")[2] for entry in options["models"]]
-        methods = options.get("methods", ["logistic_regression"])
-        trained = [name for name in methods if name == "fine_tuned" or name in ADAPTERS]
+        trained = [name for name in options.get("methods", DEFAULT_METHODS) if name in WITH_ENCODER]
         cells = options.get("seeds", 5) * len(trained) * max(1, len(options.get("freeze", [0])))
         read = 0.0
         for shots in options.get("shots", [0, 8, 16, 32, 64, 128, 200]):

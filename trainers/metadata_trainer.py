@@ -218,7 +218,7 @@ class MetadataTrainer(AdaptationTrainer):
         return CategorySampler(
             [column.encode(value) for value in values],
             dataset,
-            self.args.seed if self.args.data_seed is None else self.args.data_seed,
+            self.order_seed(),
             self.args.sampling_temperature if balanced else 1.0,
             batch_size,
         )

@@ -49,7 +49,11 @@ class StepMeanTrainer(Trainer):
         seedable = self.args.accelerator_config.use_seedable_sampler
         if type(sampler) is not RandomSampler or not isinstance(dataset, EpochDataset) or not seedable:
             return sampler
-        return RandomOrder(dataset, self.args.seed if self.args.data_seed is None else self.args.data_seed)
+        return RandomOrder(dataset, self.order_seed())
+
+    def order_seed(self) -> int:
+        """Return the seed of the order of the training documents."""
+        return self.args.seed if self.args.data_seed is None else self.args.data_seed
 
     def step_share(self, total: torch.Tensor, items: torch.Tensor | float) -> torch.Tensor:
         """Return a micro-batch's part of the mean over a step.

@@ -151,5 +151,9 @@ def test_time_left_is_that_of_the_steps_that_run_beside_each_other(tmp_path, mon
     assert table.left(steps) == 65.0
     # a and b; c from 10 to 15; d from 15 to 35.
     assert table.left(steps, jobs=2) == 35.0
+    finished = {"b"}
+    monkeypatch.setattr(table.folder, "is_finished", lambda step: step.name in finished)
+    assert table.left(steps) == 35.0  # what was finished before takes no time
+    finished.clear()
     works = [Work(steps[0], None, time.monotonic() - 8.0)]
     assert table.left(steps[1:], works, jobs=2) == pytest.approx(30.0, abs=0.1)  # a to 2, c to 7, d to 27, b to 30
