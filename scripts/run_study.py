@@ -39,7 +39,10 @@ class StudyOptions:
     output_dir: str = field(metadata={"help": "Folder for everything that the study makes."})
     inputs: list[str] = field(
         default_factory=list,
-        metadata={"help": "CORPUS=FILE: notes of a corpus of the recipe; several times for several files."},
+        metadata={
+            "help": "CORPUS=FILE: notes of a corpus of the recipe; several times for several files. TASK=FILE, "
+            "TASK.validation=FILE, TASK.test=FILE: annotated text of an evaluation by entities."
+        },
     )
     base: str | None = field(
         default=None, metadata={"help": "Checkpoint folder or Hub id to start from, in place of the recipe's."}
@@ -126,7 +129,7 @@ def _inputs(entries: list[str]) -> dict[str, list[str]]:
     for entry in entries:
         name, equals, file = entry.partition("=")
         if not (name and equals and file):
-            raise InputError(f"--inputs {entry} is not of the form CORPUS=FILE")
+            raise InputError(f"--inputs {entry} is not of the form NAME=FILE")
         found.setdefault(name, []).append(file)
     return found
 

@@ -44,6 +44,9 @@ def check_options(steps: Sequence[Step], output: Path, recipe: str | Path) -> No
         files = [file for file in step.options.get("input_files") or () if file not in made]
         if files:
             _check_columns(step, files, built)
+        made_up = any(name.startswith("annotated/") for name in step.needs)
+        if step.subcommand == "train" and not made_up:
+            _find_annotated(built)
 
 
 def _check_columns(step: Step, files: Sequence[str], options: Sequence[Any]) -> None:
@@ -59,6 +62,17 @@ def _check_columns(step: Step, files: Sequence[str], options: Sequence[Any]) -> 
         place = f"its place in the recipe is {step.section}" if error.column else None
         remedy = "; ".join(filter(None, (error.remedy, place)))
         raise InputError(error.problem, file=error.file, row=error.row, column=error.column, remedy=remedy) from error
+
+
+def _find_annotated(options: Sequence[Any]) -> None:
+    """Look for the annotated files of a task.
+
+    Raises:
+        InputError: One is missing, empty or of no known format.
+    """
+    from tag_study import find_given
+
+    find_given(options[0], options[-1])
 
 
 def _option_types(step: Step) -> tuple[type, ...]:

@@ -142,7 +142,8 @@ def read_study(file: str | Path, inputs: Mapping[str, Sequence[str]], base: str 
 
     Args:
         file: The recipe.
-        inputs: Files of notes by the name of the corpus, in place of those that the recipe names.
+        inputs: Files of notes by the name of the corpus, and annotated files by that of the task (`NAME` to train on,
+            `NAME.validation`, `NAME.test`), in place of those that the recipe names.
         base: Checkpoint in place of the recipe's base.
 
     Raises:
@@ -150,12 +151,14 @@ def read_study(file: str | Path, inputs: Mapping[str, Sequence[str]], base: str 
     """
     recipe = _Mapping(read_yaml(Path(file)), Path(file), "")
     recipe.only(KEYS)
-    unknown = sorted(set(inputs) - set(recipe.inner("corpora").keys))
+    tag = recipe.inner("tag")
+    known = [*recipe.inner("corpora").keys, *(name for task in tag.keys for name in _input_names(task))]
+    unknown = sorted(set(inputs) - set(known))
     if unknown:
         raise InputError(
-            f"--inputs names '{unknown[0]}', which is no corpus of the recipe",
+            f"--inputs names '{unknown[0]}', which is no corpus and no annotated text of the recipe",
             file=file,
-            remedy=f"its corpora are {', '.join(recipe.inner('corpora').keys) or 'none'}",
+            remedy=f"it has {', '.join(known) or 'none'}",
         )
     corpora = tuple(_corpus(recipe.inner("corpora").inner(name), name, inputs) for name in recipe.inner("corpora").keys)
     if not corpora:
@@ -169,8 +172,7 @@ def read_study(file: str | Path, inputs: Mapping[str, Sequence[str]], base: str 
     adaptations = tuple(_adaptation(adapt, name, budget) for name in adapt.keys if name != SHARED)
     sweep = recipe.inner("sweep")
     swept = tuple(one for name in sweep.keys for one in _swept(sweep.inner(name), name, budget))
-    tag = recipe.inner("tag")
-    tasks = tuple(_task(tag.inner(name), name, [one.name for one in adaptations]) for name in tag.keys)
+    tasks = tuple(_task(tag.inner(name), name, [one.name for one in adaptations], inputs) for name in tag.keys)
     classify = recipe.inner("classify")
     names = [one.name for one in (*adaptations, *swept)]
     labels = [label for corpus in corpora for label in corpus.labels]
@@ -287,11 +289,24 @@ def _check_known(entry: _Mapping, kind: str, words: Sequence[str], known: Sequen
             raise InputError(f"{entry.place} names the {kind} '{word}', which the study has not", file=entry.file)
 
 
-def _task(entry: _Mapping, name: str, adaptations: Sequence[str]) -> TaggingTask:
+def _task(entry: _Mapping, name: str, adaptations: Sequence[str], inputs: Mapping[str, Sequence[str]]) -> TaggingTask:
     entry.only(("demo", "models", "options"))
     models = tuple(entry.words("models") or (BASE, *adaptations))
     _check_known(entry, "model", models, (BASE, *adaptations))
-    return TaggingTask(name, entry.optional("demo"), models, entry.mapping("options"))
+    options, demo = dict(entry.mapping("options")), entry.optional("demo")
+    options |= {option: list(inputs[given]) for given, option in _input_names(name).items() if given in inputs}
+    if (demo is None) == ("train_file" not in options):
+        raise InputError(
+            f"{entry.place} needs its annotated text from one place",
+            file=entry.file,
+            remedy=f"give --inputs {name}=FILE, or train_file under 'options', or 'demo' for made-up text",
+        )
+    return TaggingTask(name, demo, models, options)
+
+
+def _input_names(task: str) -> dict[str, str]:
+    """Return the names by which --inputs gives annotated text, and the options of tag.py train that they become."""
+    return {task: "train_file", f"{task}.validation": "validation_file", f"{task}.test": "test_file"}
 
 
 class _Mapping:

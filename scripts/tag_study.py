@@ -32,6 +32,18 @@ FREE = ("train_file", "validation_file", "test_file", "output_dir", "restart", "
 FREE = (*FREE, "keep_models", "eval_batch_size", "system")
 
 
+def find_given(files: AnnotatedFiles, reading: TaggingReadingOptions) -> dict[str, list[str]]:
+    """Return the annotated files of each split that has some.
+
+    Raises:
+        InputError: One is missing, empty, named twice or of no known format.
+    """
+    named = {"train": files.train_file, "validation": files.validation_file, "test": files.test_file}
+    given = {split: some for split, some in named.items() if some}
+    find_annotated_inputs(given, reading)
+    return given
+
+
 def train(argv: list[str]) -> None:
     """Train and score taggers as the command line says."""
     files, tagger, training, model, card, reading = RecipeParser(
@@ -41,9 +53,7 @@ def train(argv: list[str]) -> None:
     ).parse(argv)
     if model.model_name_or_path is not None:
         check_checkpoint(model.model_name_or_path)
-    named = {"train": files.train_file, "validation": files.validation_file, "test": files.test_file}
-    given = {split: some for split, some in named.items() if some}
-    find_annotated_inputs(given, reading)
+    given = find_given(files, reading)
     results = TaggingFolder(Path(files.output_dir), tagger.system, restart=files.restart)
     folder = results.folder
 

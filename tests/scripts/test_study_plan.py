@@ -191,7 +191,7 @@ def test_faults_of_a_recipe_are_named(study, changes, message):
 
 
 def test_inputs_must_be_of_a_corpus_and_there(study, tmp_path):
-    with pytest.raises(InputError, match="names 'clinic', which is no corpus"):
+    with pytest.raises(InputError, match="names 'clinic', which is no corpus and no annotated text"):
         study(inputs={"clinic": ["notes.csv"]})
     corpora = {"wards": {"labels": ["specialty"]}}
     steps = plan(study({"corpora": corpora}, {"wards": [str(tmp_path / "notes.csv")]}), tmp_path / "out")
@@ -199,6 +199,25 @@ def test_inputs_must_be_of_a_corpus_and_there(study, tmp_path):
         check_options(steps, tmp_path / "out", "study.yaml")
     with pytest.raises(InputError, match="nowhere"):
         check_options(plan(study(base=str(tmp_path / "nowhere")), tmp_path), tmp_path, "study.yaml")
+
+
+def test_annotated_text_comes_by_inputs_and_is_looked_for(study, tmp_path):
+    task = {"tag": {"drugs": {"models": ["base", "mlm"], "options": {"epochs": 1}}}}
+    with pytest.raises(InputError, match=r"tag\.drugs needs its annotated text from one place.*--inputs drugs=FILE"):
+        study(task)
+    with pytest.raises(InputError, match=r"names 'drugs\.dev'.*it has wards, drugs, drugs\.validation, drugs\.test"):
+        study(task, {"drugs": ["a.conll"], "drugs.dev": ["b.conll"]})
+    files = [tmp_path / "a.conll", tmp_path / "b.conll"]
+    files[0].write_text("aspirin B-Drug\n\n")
+    steps = steps_of(study(task, {"drugs": [str(files[0])], "drugs.test": [str(files[1])]}), tmp_path / "out")
+    for name in ("base", "mlm"):
+        options = steps[f"tag/drugs/{name}"].options
+        assert [options["train_file"], options["test_file"]] == [[str(file)] for file in files]
+        assert "validation_file" not in options and options["epochs"] == 1
+    with pytest.raises(InputError, match=r"b\.conll"):
+        check_options(list(steps.values()), tmp_path / "out", "study.yaml")
+    files[1].write_text("aspirin B-Drug\n\n")
+    check_options(list(steps.values()), tmp_path / "out", "study.yaml")
 
 
 @pytest.mark.parametrize(
@@ -278,6 +297,10 @@ def test_every_recipe_of_a_study_is_one(name, make_encoder, tmp_path):
                 names.update([value] if isinstance(value, str) else value)
             file.write_text(json.dumps(dict.fromkeys(names, "well")) + "\n")
             inputs[corpus] = [str(file)]
+    for task, entry in recipe.get("tag", {}).items():
+        if "demo" not in entry:
+            inputs[task] = [str(tmp_path / f"{task}.conll")]
+            (tmp_path / f"{task}.conll").write_text("aspirin B-Drug\n\n")
     base = None if "train" in recipe.get("base", {}) else str(make_encoder("bert"))
     study = read_study(ROOT / "recipes" / f"{name}.yaml", inputs, base)
     steps = plan(study, tmp_path / "out")
