@@ -49,7 +49,8 @@ def _tokenize_table(table: pa.Table, tokenizer: PreTrainedTokenizerBase, keep: S
     names = [name for name in ("text", "document_id", "patient_id") if name in table.column_names]
     added = tokenize_batch({name: table[name].to_pylist() for name in names}, tokenizer)
     lengths = added["length"]
-    ids = np.fromiter(chain.from_iterable(added.pop("input_ids")), dtype=np.int64, count=sum(lengths))
+    # Vocabularies have fewer than 2^31 entries, and the tokens are most of what lies on disk.
+    ids = np.fromiter(chain.from_iterable(added.pop("input_ids")), dtype=np.int32, count=sum(lengths))
     rows = pa.ListArray.from_arrays(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32), ids)
     kept = {name: table[name] for name in table.column_names if name in keep}
     return pa.table({**kept, "input_ids": rows, **added})
@@ -122,21 +123,21 @@ class LengthReport:
 def keep_long_enough(documents: Dataset, required: int) -> tuple[Dataset, LengthReport]:
     """Leave out documents of fewer than `required` tokens and count them by note category."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     columns = [name for name in ("length", "note_category") if name in documents.column_names]
     table = documents.select_columns(columns).with_format("arrow")[:]
-    enough = table["length"].to_numpy() >= required
-    # Codes, not a string for each document: a corpus has millions of documents and a few categories.
-    found = table["note_category"].combine_chunks() if "note_category" in columns else pa.nulls(len(table), pa.string())
-    encoded = found.dictionary_encode("encode")
-    names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
-    kept = np.bincount(codes[enough], minlength=len(names)).tolist()
-    total = np.bincount(codes, minlength=len(names)).tolist()
+    enough = pc.greater_equal(table["length"], required)
+    # Counted by Arrow: a corpus has millions of documents, and a string for each would stay in the heap.
+    category = table["note_category"] if "note_category" in columns else pa.nulls(len(table), pa.string())
+    counted = pa.table({"category": category, "enough": enough}).group_by("category")
+    rows = counted.aggregate([("enough", "sum"), ("enough", "count")]).to_pylist()
     report = LengthReport(
-        {name: count for name, count in zip(names, kept, strict=True) if count},
-        dict(zip(names, total, strict=True)),
+        {row["category"]: row["enough_sum"] for row in rows if row["enough_sum"]},
+        {row["category"]: row["enough_count"] for row in rows},
         required,
     )
+    enough = enough.to_numpy()
     return (documents if enough.all() else documents.select(np.flatnonzero(enough))), report
 
 

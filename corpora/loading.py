@@ -108,10 +108,22 @@ def check_patients_apart(corpus: DatasetDict) -> None:
 
 def distinct_values(dataset: Dataset, column: str) -> Any:
     """Return the values of a column as an Arrow array, each once, without null; None where there is no such column."""
+    values = _column(dataset, column)
+    return None if values is None else values.unique().drop_null()
+
+
+def count_values(dataset: Dataset, column: str) -> dict[str, int]:
+    """Return how often a column has each value, as a string; without null, and empty where there is no such column."""
+    values = _column(dataset, column)
+    counted = [] if values is None else values.value_counts().to_pylist()
+    return {str(one["values"]): one["counts"] for one in counted if one["values"] is not None}
+
+
+def _column(dataset: Dataset, column: str) -> Any:
+    """Return a column as Arrow has it; None where there is none."""
     if column not in dataset.column_names:
         return None
-    values = dataset.select_columns([column]).with_format("arrow")[:][column]
-    return values.unique().drop_null()
+    return dataset.select_columns([column]).with_format("arrow")[:][column]
 
 
 def _load_prepared(folder: Path, columns: NoteColumns | None) -> DatasetDict:

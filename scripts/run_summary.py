@@ -144,9 +144,7 @@ def corpus_facts(corpus: DatasetDict, files: list[str]) -> dict[str, Any]:
         corpus: Columns `patient_id` and `note_category` are counted where there are such.
         files: Where it was read from.
     """
-    from collections import Counter
-
-    from corpora.loading import distinct_values
+    from corpora.loading import count_values, distinct_values
 
     facts: dict[str, Any] = {"splits": {}, "preparation": None}
     for name, split in corpus.items():
@@ -154,9 +152,7 @@ def corpus_facts(corpus: DatasetDict, files: list[str]) -> dict[str, Any]:
         facts["splits"][name] = {
             "documents": len(split),
             "patients": None if patients is None else len(patients),
-            "categories": dict(Counter(str(one) for one in split["note_category"] if one is not None))
-            if "note_category" in split.column_names
-            else {},
+            "categories": count_values(split, "note_category"),
         }
     report = Path(files[0]) / PREPARATION
     if len(files) == 1 and report.is_file():
