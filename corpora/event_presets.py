@@ -69,6 +69,3 @@ PRESETS = {
 """`eicu` reads tables drawn from the eICU database (Pollard et al. 2018, doi:10.1038/sdata.2018.178), `mimic3` the
 files of MIMIC-III v1.4 (Johnson et al. 2016, doi:10.1038/sdata.2016.35); its ICD-9 codes have no times, as they are
 billed after the discharge, so that none of them counts before a prediction time."""
-
-_ENCOUNTER_OPTIONS = ("encounter", "patient", "outcome", "start", "end")
-_EVENT_OPTIONS = ("encounter", "code", "description", "time", "state", "low", "high", "domain")

@@ -145,7 +145,7 @@ def resample_scores(
 
 def percentile_interval(scores: ResampledScores, seed: int = 0) -> tuple[float, float]:
     """Return the 95 % percentile interval of the mean over seeds, the seeds drawn with replacement as well."""
-    return _percentiles(_mean_over_drawn_seeds(scores.resampled, seed))
+    return _percentiles(mean_over_drawn_seeds(scores.resampled, seed))
 
 
 def paired_difference(
@@ -170,9 +170,9 @@ def paired_difference(
     if same_seeds is None:
         same_seeds = len(first.observed) == len(second.observed)
     if same_seeds:
-        differences = _mean_over_drawn_seeds(first.resampled - second.resampled, seed)
+        differences = mean_over_drawn_seeds(first.resampled - second.resampled, seed)
     else:
-        differences = _mean_over_drawn_seeds(first.resampled, seed) - _mean_over_drawn_seeds(
+        differences = mean_over_drawn_seeds(first.resampled, seed) - mean_over_drawn_seeds(
             second.resampled, seed, stream=3
         )
     observed = first.mean - second.mean
@@ -262,7 +262,7 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole > 0)
 
 
-def _mean_over_drawn_seeds(scores: np.ndarray, seed: int, stream: int = 2) -> np.ndarray:
+def mean_over_drawn_seeds(scores: np.ndarray, seed: int, stream: int = 2) -> np.ndarray:
     """Average `(seeds, resamples)` over seeds drawn with replacement, anew in every resample.
 
     One seed fewer is drawn than there are: so the variance is right, where as many would make it too small by the share

@@ -40,14 +40,16 @@ class CardFacts:
     def over(self, earlier: CardFacts) -> CardFacts:
         """Return these facts, and where they say nothing, the earlier ones.
 
-        Results of the same kind, label and models replace earlier ones; others are added.
+        Results of the same kind, label and models replace earlier ones; others are added. Of those given together all
+        stay: a study evaluates the same models with the same label in several ways.
         """
-        kept = {_key(result): result for result in earlier.results} | {_key(result): result for result in self.results}
+        given = {_key(result) for result in self.results}
+        kept = [result for result in earlier.results if _key(result) not in given]
         return CardFacts(
             model=updated(earlier.model, self.model),
             data=updated(earlier.data, self.data),
             training=self.training if self.training is not None else earlier.training,
-            results=tuple(kept.values()),
+            results=(*kept, *self.results),
             result_name=self.result_name or earlier.result_name,
             accepted_risk=self.accepted_risk or earlier.accepted_risk,
         )

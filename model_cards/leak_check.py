@@ -173,7 +173,8 @@ def _trained_here(folder: Path) -> bool:
     """Tell whether the tokenizer was trained on the corpus: a run of `scripts/pretrain.py` says so itself."""
     try:
         facts = json.loads((folder / "training_summary.json").read_text(encoding="utf-8"))
-        return bool(facts["settings"]["train_tokenizer"])
+        earlier = facts.get("earlier_trainings") or ()
+        return bool(facts["settings"]["train_tokenizer"]) or any(one.get("train_tokenizer") for one in earlier)
     except (OSError, ValueError, LookupError, TypeError):
         return False
 

@@ -162,7 +162,7 @@ def render_card(folder: str | Path, facts: CardFacts) -> str:
             figures=_figures(sorted((folder / FIGURES).glob("*")), folder),
             privacy_figures=_figures([folder / f"privacy_audit{ending}" for ending in IMAGES], folder) if audit else [],
             privacy=privacy_words(audit, folder, tagger=model["tagger"] is not None),
-            accepted_risk=facts.accepted_risk,
+            accepted_risk=facts.accepted_risk if audit is not None and audit["verdict"] == "risk" else None,
             citations=citations(training, model),
             contact=text(facts.model.contact) if facts.model.contact else f"{NOT_STATED.capitalize()}.",
         )

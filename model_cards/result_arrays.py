@@ -7,8 +7,15 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from corpora.errors import InputError
+from corpora.json_files import read_json
 
+RESAMPLES = 1_000
 AGAIN = "run the script again that wrote it"
+
+
+def resamples_of(folder: Path) -> int:
+    """Return how many resamples the tables of a folder were made with: more than usual where comparisons are many."""
+    return max(RESAMPLES, (read_json(folder / "comparisons.json") or {}).get("resamples") or 0)
 
 
 def read_array(folder: Path, name: str, key: str) -> np.ndarray:

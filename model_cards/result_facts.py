@@ -21,13 +21,12 @@ from metrics.classification import predicted_categories
 from metrics.intervals import percentile_interval, resample_scores, resample_within_classes
 from metrics.measures import MEASURES
 from model_cards.markdown import short_name
-from model_cards.result_arrays import AGAIN, read_array
+from model_cards.result_arrays import AGAIN, read_array, resamples_of
 from model_cards.tagging_facts import read_tagging
 
 SCRIPTS = "classify.py, analyse_embeddings.py or tag.py train"
 METRIC = "f1_macro"
 _DAMAGED = (OSError, EOFError, zipfile.BadZipFile, zlib.error)
-RESAMPLES = 1_000
 METHODS = {
     "tfidf": "TF-IDF",
     "majority": "majority class",
@@ -36,6 +35,7 @@ METHODS = {
     "bagged_regression": "logistic regression in balanced bags",
     "bagged_hybrid": "hybrid with TF-IDF in balanced bags",
     "knn": "k-nearest neighbours",
+    "fine_tuned": "fine-tuned",
     "mlp": "MLP head",
     "lora": "LoRA",
     "dora": "DoRA",
@@ -120,7 +120,7 @@ def _read_classification(content: dict[str, Any], folder: Path) -> dict[str, Any
         groups.setdefault(system, []).append(cell)
     shots = _shown_shots({cell["shots"] for cell in content["cells"]})
     readings = {system[2] for system in groups if system[2] is not None}
-    counts = resample_within_classes(targets, RESAMPLES, 0)
+    counts = resample_within_classes(targets, resamples_of(folder), 0)
     rows = []
     for system, cells in groups.items():
         scores = {}
@@ -200,7 +200,8 @@ def _system_name(system: tuple[Any, ...], with_reading: bool) -> str:
     parts = [model, METHODS.get(method, method.replace("_", " "))]
     parts += [reading.replace("_", " and ")] if with_reading and reading else []
     if model is not None and frozen not in (None, "all", "none"):
-        parts.append(f"{frozen} layers frozen" if frozen.isdecimal() else f"{frozen} frozen")
+        layers = f"layer{'' if frozen == '1' else 's'} frozen"
+        parts.append(f"{frozen} {layers}" if frozen.isdecimal() else f"{frozen} frozen")
     elif frozen == "all" and method == "fine_tuned":
         parts.append("frozen")
     return ", ".join(short_name(part) for part in parts if part)

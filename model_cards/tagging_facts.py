@@ -18,9 +18,8 @@ from metrics.entity_scores import COUNTS
 from metrics.intervals import percentile_interval
 from metrics.tagging_scores import TaggingCounts
 from model_cards.markdown import short_name
-from model_cards.result_arrays import AGAIN, read_array
+from model_cards.result_arrays import AGAIN, read_array, resamples_of
 
-RESAMPLES = 1_000
 STRICT = ("f1_micro", "f1_macro", "precision_micro", "recall_micro")
 RELAXED = ("exact_f1", "partial_f1", "ent_type_f1")
 TOKEN_LEVEL = ("token_level_f1_macro", "token_level_f1_weighted")
@@ -58,7 +57,7 @@ def read_tagging(content: dict[str, Any], folder: Path) -> dict[str, Any]:
         same = counts.document_ids == every[0].document_ids
         if not same or not np.array_equal(counts.strict[..., COUNTS.index("gold")], gold):
             raise InputError("the cells are scored on different documents", file=folder / "results.json", remedy=AGAIN)
-    draws = resample_documents(len(gold), RESAMPLES)
+    draws = resample_documents(len(gold), resamples_of(folder))
     models = list(dict.fromkeys(system for system, _ in groups))
     ordered = sorted(groups, key=lambda key: (models.index(key[0]), key[1]))
     return {

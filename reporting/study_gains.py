@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from reporting.adjusted_differences import AdjustedDifference, ScoredPair, adjusted_differences
+from reporting.adjusted_differences import AdjustedDifference, ScoredPair, adjusted_differences, resamples_for
 from reporting.classification_results import ClassificationResults, System
 from reporting.result_rows import Row, aggregate_rows
 from reporting.study_results import BASE
 
-# Smallest p-value well below what Holm's correction asks of a table of a hundred gains.
+# At least; more where Holm's correction for the gains of a table, as of a sweep, needs them.
 RESAMPLES = 4_000
 
 
@@ -39,6 +39,7 @@ class Evaluation:
         group: Name of the evaluation in the recipe.
         results: As classify.py left them.
         rows: Macro-F1, all on the same resamples.
+        seed: Of all draws.
     """
 
     corpus: str
@@ -46,6 +47,7 @@ class Evaluation:
     group: str
     results: ClassificationResults
     rows: Sequence[Row]
+    seed: int = 0
 
     @property
     def task(self) -> str:
@@ -55,7 +57,12 @@ class Evaluation:
 
 def make_evaluation(corpus: str, label: str, group: str, results: ClassificationResults, seed: int = 0) -> Evaluation:
     """Score the cells of a classification on common resamples of its test documents."""
-    return Evaluation(corpus, label, group, results, aggregate_rows(results, "f1_macro", RESAMPLES, seed))
+    keys = {(cell.system, cell.shots) for cell in results.cells}
+    compared = sum(
+        system.model not in (None, BASE) and (replace(system, model=BASE), shots) in keys for system, shots in keys
+    )
+    resamples = resamples_for(compared, RESAMPLES)
+    return Evaluation(corpus, label, group, results, aggregate_rows(results, "f1_macro", resamples, seed), seed)
 
 
 def gains(rows: Sequence[Row], pairs: Sequence[tuple[System, System, int | None]], seed: int = 0) -> list[Gain]:
@@ -82,7 +89,7 @@ def gains(rows: Sequence[Row], pairs: Sequence[tuple[System, System, int | None]
     ]
 
 
-def gains_over_base(evaluation: Evaluation, seed: int = 0) -> list[Gain]:
+def gains_over_base(evaluation: Evaluation) -> list[Gain]:
     """Compare each model with the base that is read and classified in the same way, at each number of labels.
 
     Returns:
@@ -93,4 +100,4 @@ def gains_over_base(evaluation: Evaluation, seed: int = 0) -> list[Gain]:
         for row in evaluation.rows
         if row.system.model not in (None, BASE)
     ]
-    return gains(evaluation.rows, pairs, seed)
+    return gains(evaluation.rows, pairs, evaluation.seed)

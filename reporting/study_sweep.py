@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metrics.intervals import ResampledScores, percentile_interval
+from metrics.intervals import ResampledScores, mean_over_drawn_seeds, percentile_interval
 from reporting.figure_style import add_legend, figure_style, line_look, new_figure
 from reporting.printed_table import PrintedTable
 from reporting.result_rows import shots_of
@@ -30,7 +30,7 @@ class Setting:
 
     Args:
         values: By option, without the seed.
-        scores: Macro-F1 by number of labels, over training seeds and samples of labels together.
+        scores: Macro-F1 by number of labels, over training seeds, each the mean over its samples of labels, drawn anew.
     """
 
     values: Mapping[str, Any]
@@ -158,8 +158,9 @@ def _settings(models: Sequence[StudyModel], evaluation: Evaluation, method: str)
         scores = {}
         for size in shots_of(rows):
             members = [row.scores for row in rows if row.shots == size]
-            observed = np.concatenate([one.observed for one in members])
-            scores[size] = ResampledScores(observed, np.concatenate([one.resampled for one in members]))
+            # All training seeds have the same samples of labels: these are drawn together, the seeds by themselves.
+            resampled = np.stack([mean_over_drawn_seeds(one.resampled, 0, stream=4) for one in members])
+            scores[size] = ResampledScores(np.array([one.mean for one in members]), resampled)
         if scores:
             found.append(Setting(values, scores))
     return found

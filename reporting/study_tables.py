@@ -11,7 +11,7 @@ from reporting.printed_table import PrintedTable, read_tables
 from reporting.result_rows import shots_of, systems_of
 from reporting.space_results import SpaceResults
 from reporting.space_tables import space_table, verdict_rule
-from reporting.study_gains import RESAMPLES, Evaluation, gains_over_base
+from reporting.study_gains import Evaluation, gains_over_base
 from reporting.study_results import StudyResults
 from reporting.system_names import system_names
 from reporting.tables import ABOVE, BELOW, MISSING, difference_text, shots_name
@@ -69,7 +69,7 @@ def models_table(study: StudyResults) -> PrintedTable:
 def evaluation_table(evaluation: Evaluation) -> PrintedTable:
     """Return macro-F1 of every system of a classification, as in the report of classify.py."""
     results = evaluation.results
-    table, note = main_table(make_report(results)).split("\n\n", 1)
+    table, note = main_table(make_report(results, seed=evaluation.seed)).split("\n\n", 1)
     (lines,) = read_tables(table)
     documents = results.documents
     note = (
@@ -96,10 +96,11 @@ def gains_table(evaluation: Evaluation) -> PrintedTable | None:
             mark = "" if one is None or not one.significant else ABOVE if one.difference > 0 else BELOW
             cells.append(MISSING if one is None else f"{difference_text(one.difference, one.interval)} {mark}".rstrip())
         lines.append([names[system], *cells])
+    resamples = evaluation.rows[0].scores.resampled.shape[1]
     note = (
         "Difference of macro-F1 to the base model that is read and classified in the same way [95 % interval]; "
         f"{ABOVE} {BELOW} p at most 0.05 after Holm's correction for {len(gains):,} comparisons (paired bootstrap, "
-        f"{RESAMPLES:,} resamples): an interval that misses zero alone earns no mark."
+        f"{resamples:,} resamples): an interval that misses zero alone earns no mark."
     )
     caption = f"{evaluation.task}: what adaptation adds, {evaluation.group.replace('_', ' ')}"
     return PrintedTable(f"gains-{_name(evaluation)}", caption, lines, note)

@@ -161,7 +161,8 @@ def _overtuned(study: _Study) -> Iterator[Finding]:
     """Set the epoch that validation chose against the last one; trajectories hold no documents, only seeds vary."""
     for row in _tunings(study, _smallest):
         # Trajectories may have been cut to the shortest of the seeds.
-        if row.trajectories is None or len(row.best_epochs) < len(row.seeds):
+        # One seed has no interval, and would decide by its sign alone.
+        if row.trajectories is None or not 2 <= len(row.seeds) <= len(row.best_epochs):
             continue
         last = row.trajectories.shape[1] - 1
         chosen = [course[min(epoch, last)] for course, epoch in zip(row.trajectories, row.best_epochs, strict=True)]

@@ -111,6 +111,8 @@ class ProtocolOptions(DocumentColumns):
             raise ValueError("--validation_share must lie between 0 and 1")
         if not self.models and not self.baselines:
             raise ValueError("nothing to compare: give --models, or leave the baselines in")
+        if self.models and set(self.readings) == {"attention"} and not set(self.methods) & set(TRAINED):
+            raise ValueError(f"--readings attention is learnt: add one of --methods {', '.join(TRAINED)}")
         for depth in self.freeze:
             if depth not in ("none", "embeddings") and not depth.isdecimal():
                 raise ValueError(f"--freeze {depth} is no depth: give none, embeddings or a number of layers")

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 CONTROLS = ("one_hot", "random")
-SET_CLASSIFIERS = ("set_max", "set_mean", "set_attention")
 LOGISTIC = ("logistic_max", "logistic_mean")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from corpora.few_shot import few_shot_sample
-from metrics.intervals import macro_f1_of_resamples, resample_within_classes
+from metrics.intervals import ResampledScores, macro_f1_of_resamples, percentile_interval, resample_within_classes
 
 RESAMPLES = 200
 # Above this number of training documents, rotating TF-IDF takes longer than it saves.
@@ -65,7 +65,7 @@ class ProbeRow:
         features: What the probe saw.
         shots: Labelled documents a class, or None for the full set.
         macro_f1: Mean over the training samples, on all test documents.
-        interval: 2.5th and 97.5th percentile over training samples and resamples of the test documents.
+        interval: 95 % interval of the mean, over training samples and resamples of the test documents.
         accuracy: Mean over the training samples.
         macro_f1_all: Macro-F1 of one fit on all training documents; None in few-shot rows.
         scores: Macro-F1 of each training sample.
@@ -111,13 +111,13 @@ def probe_label(label: str, train: LabelledSplit, test: LabelledSplit, settings:
         for name, (x_train, x_test) in features.items():
             predictions = [_predict(x_train, train.labels, rows_, x_test, settings.c) for rows_ in samples]
             scores = [float(f1_score(test.labels, p, average="macro", zero_division=0)) for p in predictions]
-            resampled = np.concatenate([macro_f1_of_resamples(test.labels, p, resamples) for p in predictions])
+            resampled = np.stack([macro_f1_of_resamples(test.labels, p, resamples) for p in predictions])
             row = ProbeRow(
                 label=label,
                 features=name,
                 shots=shots,
                 macro_f1=float(np.mean(scores)),
-                interval=tuple(float(value) for value in np.percentile(resampled, [2.5, 97.5])),
+                interval=percentile_interval(ResampledScores(np.array(scores), resampled), settings.seed),
                 accuracy=float(np.mean([np.mean(p == test.labels) for p in predictions])),
                 scores=scores,
             )

@@ -171,6 +171,8 @@ def earlier_trainings(base: str | None) -> list[dict[str, Any]]:
     if not summary:
         return []
     this = {name: summary.get(name) for name in ("objective", "base_model", "steps")}
+    if (summary.get("settings") or {}).get("train_tokenizer"):
+        this["train_tokenizer"] = True  # its vocabulary goes on into every later stage
     return [this, *(summary.get("earlier_trainings") or [])]
 
 

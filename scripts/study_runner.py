@@ -110,7 +110,7 @@ class StudyFolder:
             (self.folder / "steps" / f"{step.name}.{kind}").unlink(missing_ok=True)
         if step.folder.is_dir():
             shutil.rmtree(step.folder)
-        else:
+        elif step.script != "make_card.py":  # a person's words in a card stay; the script writes all else anew
             step.folder.unlink(missing_ok=True)
 
     def finish(self, step: Step, seconds: float) -> None:

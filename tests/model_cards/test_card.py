@@ -251,6 +251,9 @@ def test_an_audit_is_printed_and_a_risk_that_was_accepted(checkpoint, audit):
     # It stays when the card is made anew.
     words = section(write_card(checkpoint).read_text(), "Privacy")
     assert "against the verdict" in words and "The reason that was given: shared within the \\*consortium\\*" in words
+    # A later audit may find nothing: then there is no verdict to share it against.
+    (checkpoint / "privacy_audit.json").write_text(json.dumps({**audit, "verdict": "low"}))
+    assert "against the verdict" not in section(write_card(checkpoint).read_text(), "Privacy")
 
 
 def test_an_audit_of_other_weights_says_so(checkpoint, audit):
@@ -268,6 +271,23 @@ def test_results_and_statements_stay_without_being_given_again(checkpoint, write
     # The same study again takes the place of the earlier one.
     again = write_card(checkpoint, results=[write_classification(name="again", shots=(None,))]).read_text()
     assert again.count("### Classification: specialty") == 1 and "8 labels a class" not in again
+    # A study evaluates the same models with the same label in several ways: of those given together all stay.
+    ways = [write_classification(name="frozen", shots=(8,)), write_classification(name="tuned", shots=(None,))]
+    both = write_card(checkpoint, results=ways).read_text()
+    assert both.count("### Classification: specialty") == 2 and "8 labels a class" in both
+
+
+def test_a_card_has_the_resamples_of_its_report(checkpoint, write_classification):
+    folder = write_classification()
+    few = write_card(checkpoint, FACTS, [folder]).read_text()
+    (folder / "comparisons.json").write_text('{"resamples": 1040}')
+    from reporting.classification_results import load_results
+    from reporting.result_rows import aggregate_rows
+
+    more = write_card(checkpoint, FACTS, [folder]).read_text().replace("\N{NO-BREAK SPACE}", " ")
+    assert more != few
+    for row in aggregate_rows(load_results(folder), resamples=1040):
+        assert f"{row.mean:.3f} [{row.interval[0]:.3f}, {row.interval[1]:.3f}]" in more
 
 
 def test_figures_by_relative_path_only_where_they_lie_in_the_folder(checkpoint, tmp_path):

@@ -86,9 +86,10 @@ def test_the_heads_of_metadata_in_the_card_work(arguments, tmp_path, monkeypatch
     assert "| Metadata columns | `note_category` |" in card and "with prediction of document metadata" in card
     assert "### Missing words" not in card
     block = re.findall(r"```python\n(.*?)```", card.split("### Metadata of a note")[1], re.DOTALL)[0]
+    assert "not published" in card.split("### Metadata of a note")[1].split("```")[0]
     monkeypatch.chdir(tmp_path)
     capsys.readouterr()
-    exec(compile(block, "card", "exec"), {})
+    exec(compile(block.replace('"FOLDER"', '"model"'), "card", "exec"), {})
     printed = capsys.readouterr().out
     assert "'note_category'" in printed and "'Nursing'" in printed and "'Radiology'" in printed
 

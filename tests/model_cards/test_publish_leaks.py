@@ -243,6 +243,10 @@ def test_rare_words_are_counted_and_listed_only_where_asked(folder, corpus, tmp_
     (folder / "training_summary.json").write_text('{"settings": {"train_tokenizer": true}}')
     stopping = check_folder(folder, corpus, rare_below=2)
     assert [(f.count, f.stops, f.is_of_vocabulary) for f in stopping] == [(3, True, True)]
+    # A later stage hands on the vocabulary of the first.
+    later = {"settings": {"train_tokenizer": False}, "earlier_trainings": [{"steps": 3}, {"train_tokenizer": True}]}
+    (folder / "training_summary.json").write_text(json.dumps(later))
+    assert [f.stops for f in check_folder(folder, corpus, rare_below=2)] == [True]
     with pytest.raises(InputError, match="may not be in the folder"):
         check_folder(folder, corpus, rare_words_report=folder / "rare.tsv")
 

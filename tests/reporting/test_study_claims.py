@@ -41,6 +41,14 @@ def test_gains_compare_only_what_is_used_in_the_same_way(evaluation):
     assert all(one.significant == (one.system.model == "contrastive") for one in found)
 
 
+def test_resamples_grow_with_the_gains_of_a_table(write_results, monkeypatch):
+    monkeypatch.setattr("reporting.study_gains.RESAMPLES", 100)
+    results = load_results(write_results(SYSTEMS, shots=(8, None)))
+    found = make_evaluation("wards", "specialty", "frozen", results)
+    # Four gains; after Holm the smallest p-value has to lie below 0.05.
+    assert len(gains_over_base(found)) == 4 and found.rows[0].scores.resampled.shape[1] == 160
+
+
 def test_claims_find_their_models_by_role(evaluation):
     models = [
         StudyModel("base", None, {}, None, "base", None),

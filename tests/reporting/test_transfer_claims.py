@@ -21,13 +21,13 @@ def judge(tmp_path):
     that differences are paired.
     """
 
-    def run(qualities, roles=None, courses=None):
+    def run(qualities, roles=None, courses=None, seeds=3):
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         (folder / "cells").mkdir(parents=True)
         noise, cells = np.random.default_rng(0).normal(0, 1, len(OUTCOMES)), []
         for number, (key, quality) in enumerate(qualities.items()):
             fields = dict(zip(("embedding", "setting", "vocabulary", "source", "protocol", "size"), key, strict=True))
-            for seed in range(3):
+            for seed in range(seeds):
                 name = f"{number}-{seed}"
                 own = np.random.default_rng([number, seed]).normal(0, 0.2, len(OUTCOMES))
                 chances = 1 / (1 + np.exp(1.5 - quality * OUTCOMES - noise - own))
@@ -112,6 +112,8 @@ def test_tuning_and_few_encounters(judge):
     assert course.difference == pytest.approx(0.1) and course.interval == pytest.approx((0.1, 0.1))
     assert course.what.endswith("tuned, all, 50: chosen epoch v. the last of 2; interval over seeds alone")
     assert judge(qualities, courses=[0.6, 0.7, 0.8])["overtuned"].verdict == "does not hold"
+    # The interval is over seeds: one seed has none, and would decide by its sign.
+    assert judge(qualities, seeds=1)["overtuned"].verdict == "not tested"
     # All encounters are not few.
     assert judge({tuned(None): 3.0, local(None): 1.0})["few"].verdict == "not tested"
 

@@ -10,6 +10,7 @@ import yaml
 import classify
 from classify_options import ADAPTERS, TRAINED, ProtocolOptions, TrainingOptions
 from command_line import RecipeParser
+from corpora.errors import InputError
 from corpora.label_tasks import LabelOptions
 from corpora.mimic_triage import TRIAGE_CODES
 from corpora.records import ReadingOptions
@@ -52,6 +53,13 @@ def test_the_recipe_of_fine_tuning_holds_every_way_to_train_and_the_depths():
     assert set(protocol.methods) == set(TRAINED) and protocol.freeze == ["none", "embeddings", "3", "6", "9"]
     assert (protocol.readings, protocol.window_length) == (["head"], 512)
     assert training.train_batch_size * training.gradient_accumulation_steps == 32 and training.bf16
+
+
+def test_a_reading_that_is_learnt_needs_a_method_that_learns_it():
+    words = ["--data", "notes", "--output_dir", "out", "--models", "base=base", "--label_column", "specialty"]
+    with pytest.raises(InputError, match="--readings attention is learnt: add one of --methods mlp"):
+        RecipeParser(CLASSES).parse([*words, "--readings", "attention"])
+    RecipeParser(CLASSES).parse([*words, "--readings", "attention", "--methods", "mlp"])
 
 
 def test_the_triage_recipe_runs(make_model, tmp_path, monkeypatch):

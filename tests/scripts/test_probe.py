@@ -7,6 +7,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
+import frozen_probe
 import probe
 from corpora.errors import InputError
 from frozen_probe import (
@@ -19,6 +20,7 @@ from frozen_probe import (
     rotate,
     scale,
 )
+from metrics.intervals import ResampledScores, percentile_interval
 from modeling.document_encoder import DocumentEncoder
 
 TOPICS = {"cardiology": ("chest", "pain"), "orthopaedics": ("knee", "swelling"), "general": ("fever", "cough")}
@@ -177,6 +179,21 @@ def test_resampled_macro_f1_equals_scikit_learn():
     ]
     np.testing.assert_allclose(macro_f1_of_resamples(truth, said, counts), expected)
     assert np.std(expected) > 0
+
+
+def test_the_interval_is_that_of_the_mean(parts, monkeypatch):
+    splits = [LabelledSplit(list(one["text"]), np.array(one["specialty"]), {}) for one, _ in parts]
+    said = []
+    predict = frozen_probe._predict
+    monkeypatch.setattr(frozen_probe, "_predict", lambda *given: said.append(predict(*given)) or said[-1])
+    rows = probe_label("specialty", *splits, ProbeSettings(shots=(4,), seeds=5))
+    row, predictions = rows[-1], said[-5:]
+    assert row.shots == 4 and row.features == frozen_probe.BAG_OF_WORDS and len(set(row.scores)) > 1
+    counts = resample_within_classes(splits[1].labels, frozen_probe.RESAMPLES, 0)
+    resampled = np.stack([macro_f1_of_resamples(splits[1].labels, one, counts) for one in predictions])
+    assert row.interval == percentile_interval(ResampledScores(np.array(row.scores), resampled), 0)
+    pooled = np.percentile(resampled, [2.5, 97.5])  # of a single fit
+    assert row.interval[1] - row.interval[0] < pooled[1] - pooled[0]
 
 
 def test_scale_ignores_offset_and_size():

@@ -63,5 +63,7 @@ def test_trainings_before_and_their_time(tmp_path):
     (tmp_path / "training_summary.json").write_text(json.dumps(summary))
     assert earlier_trainings(str(tmp_path)) == [{"objective": "declutr", "base_model": "mlm", "steps": 9}, first]
     assert seconds_before(tmp_path) == 2.5
+    (tmp_path / "training_summary.json").write_text(json.dumps({**summary, "settings": {"train_tokenizer": True}}))
+    assert [one.get("train_tokenizer", False) for one in earlier_trainings(str(tmp_path))] == [True, False]
     (tmp_path / "training_summary.json").write_text("{")
     assert earlier_trainings(str(tmp_path)) == [] and seconds_before(tmp_path) == 0

@@ -279,6 +279,16 @@ def test_the_time_of_a_sample_is_its_share(study, make_encoder, tmp_path, monkey
     assert seconds({"sample_share": 0.25}) == pytest.approx(seconds({}) / 4)
 
 
+def test_a_card_made_anew_keeps_what_a_person_wrote(study, tmp_path):
+    steps = plan(study(), tmp_path / "out")
+    folder = StudyFolder(tmp_path / "out", steps)
+    card = next(step for step in steps if step.name == "card/wards/mlm")
+    card.folder.parent.mkdir(parents=True)
+    card.folder.write_text("words of a person between the keep marks")
+    folder.forget(card)
+    assert card.folder.is_file()
+
+
 def study_base(steps):
     return next(step.options["model_name_or_path"] for step in steps if step.name == "adapt/wards/mlm")
 
