@@ -90,7 +90,8 @@ class DeclutrCollator:
                 flat, flat_labels = self._mask(np.concatenate(anchors), generator, starts)
                 masked += np.split(flat, ends[:-1])
                 labels += np.split(flat_labels, ends[:-1])
-            clean += anchors if self.clean_anchors else []
+            # Where nothing is masked the anchors are clean already, and nobody would read them twice.
+            clean += anchors if self.clean_anchors and self._mask is not None else []
         input_ids, attention_mask = pad_rows(
             [*masked, *clean, *positives], self.tokenizer.pad_token_id, self.pad_to_multiple_of
         )

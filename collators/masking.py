@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from collators.special_tokens import special_token_table, word_continuation_table
+from collators.special_tokens import special_token_table, word_continuation_table, word_end_table
 from corpora.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class TokenMasker:
         self.special = special_token_table(tokenizer)
         self.ordinary_ids = np.flatnonzero(~self.special)
         self.continues_word = word_continuation_table(tokenizer) if self.options.whole_word else None
+        self.ends_word = word_end_table(tokenizer) if self.options.whole_word else None
 
     def __call__(
         self, ids: np.ndarray, generator: np.random.Generator, row_starts: np.ndarray | None = None
@@ -80,6 +81,7 @@ class TokenMasker:
             chosen = generator.random(len(ids)) < options.probability
         else:
             starts = ~self.continues_word[ids]
+            starts[1:] |= self.ends_word[ids[:-1]]
             if row_starts is not None:
                 starts[row_starts] = True
             word = np.cumsum(starts) - starts[0] if len(ids) else np.zeros(0, dtype=np.int64)

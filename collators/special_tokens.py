@@ -12,8 +12,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+# What byte-level BPE and SentencePiece write for a space, and BPE for a line break, a tab and a return: letters all.
+WHITE_SPACE = "Ġ▁Ċĉč"
+
+
 def token_ids(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
     """Return the ids of whole texts, without special tokens and without truncation."""
+    if not texts:  # tokenizers take an empty list for an empty text, or fail
+        return []
     return tokenizer(
         texts,
         add_special_tokens=False,
@@ -68,5 +74,14 @@ def word_continuation_table(tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
             remedy="leave out --whole_word_mask",
         )
     for token, index in vocabulary.items():
-        table[index] = bool(token) and token[0] not in "Ġ▁" and token[0].isalnum()
+        table[index] = bool(token) and token[0] not in WHITE_SPACE and token[0].isalnum()
+    return table
+
+
+def word_end_table(tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
+    """Return a `(vocabulary,)` boolean table: true where a word ends with the token (a line break, a bracket)."""
+    table = np.zeros(len(tokenizer), dtype=bool)
+    for token, index in tokenizer.get_vocab().items():
+        # Beyond ASCII stand the bytes of other letters.
+        table[index] = not token or token[-1] in WHITE_SPACE or (token[-1].isascii() and not token[-1].isalnum())
     return table

@@ -14,8 +14,11 @@ def ordinal_log_probabilities(scores: torch.Tensor) -> torch.Tensor:
     Args:
         scores: `(rows, classes - 1)` logits of "above class k", falling in k.
     """
-    above = F.pad(scores.float().sigmoid(), (1, 0), value=1.0)
-    return (above - F.pad(above[:, 1:], (0, 1), value=0.0)).clamp(min=torch.finfo(torch.float32).tiny).log()
+    scores = scores.float()
+    upper, lower = F.pad(scores, (1, 0), value=torch.inf), F.pad(scores, (0, 1), value=-torch.inf)
+    # log(sigmoid(u) - sigmoid(l)), whose terms are both 1 in float32 from a score of 17 on.
+    apart = -torch.expm1(lower - upper)
+    return F.logsigmoid(upper) + F.logsigmoid(-lower) + apart.clamp(min=torch.finfo(torch.float32).tiny).log()
 
 
 def classification_losses(

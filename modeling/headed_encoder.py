@@ -68,7 +68,10 @@ class HeadedEncoder(PreTrainedModel):
         Raises:
             InputError: The encoder has fewer layers.
         """
-        self._frozen, self._depth = frozen_modules(self.encoder, depth), str(depth)
+        frozen = frozen_modules(self.encoder, depth)
+        for module in self._frozen:  # of a depth before this one
+            module.requires_grad_(True)
+        self._frozen, self._depth = frozen, str(depth)
         for module in self._frozen:
             module.requires_grad_(False)
         self.train(self.training)

@@ -75,6 +75,8 @@ def forward_masked_positions(
         with _selection(inner.base_model, chosen) as seen:
             output = model(input_ids=input_ids, attention_mask=attention_mask)
         return seen[0], output["logits"].squeeze(0)
-    with _selection(inner.base_model, chosen[attention_mask.bool()].unsqueeze(0)) as seen:
-        output = model(**unpadded_inputs(inner.config, input_ids, attention_mask))
-    return pad_again(seen[0], attention_mask), output["logits"].squeeze(0)
+    inputs = unpadded_inputs(inner.config, input_ids, attention_mask)
+    places = inputs["sequences"].places
+    with _selection(inner.base_model, chosen.reshape(-1)[places].unsqueeze(0)) as seen:
+        output = model(**inputs)
+    return pad_again(seen[0], attention_mask, places), output["logits"].squeeze(0)

@@ -161,7 +161,10 @@ class NoteClassifier(HeadedEncoder):
             InputError: No encoder can be loaded from there.
         """
         encoder, tokenizer = load_encoder(name_or_path)
-        settings = _sentence_transformers_settings(Path(name_or_path)) | settings
+        found = _sentence_transformers_settings(Path(name_or_path))
+        if found and "window_length" not in found:  # sentence-transformers 6 keeps it with the tokenizer
+            found["window_length"] = min(tokenizer.model_max_length, model_window(encoder.config))
+        settings = found | settings
         config = NoteClassifierConfig(
             encoder=plain_settings(encoder.config),
             id2label=dict(enumerate(labels)),
@@ -311,7 +314,11 @@ def _sentence_transformers_settings(folder: Path) -> dict[str, Any]:
     for file in sorted(folder.glob("*_Pooling/config.json")):
         settings = json.loads(file.read_text(encoding="utf-8"))
         names = {"cls": "pooling_mode_cls_token", "max": "pooling_mode_max_tokens"}
-        found["pooling"] = next((mode for mode, name in names.items() if settings.get(name)), "mean")
+        # One name for the mode since sentence-transformers 6, a flag for each before.
+        mode = settings.get("pooling_mode") or next(
+            (mode for mode, name in names.items() if settings.get(name)), "mean"
+        )
+        found["pooling"] = mode if mode in POOLING_MODES else "mean"
     file = folder / "sentence_bert_config.json"
     if file.is_file():
         length = json.loads(file.read_text(encoding="utf-8")).get("max_seq_length")

@@ -60,34 +60,49 @@ def unpadded_inputs(config: PretrainedConfig, input_ids: torch.Tensor, attention
         input_ids: `(rows, length)`, padded on the right.
         attention_mask: `(rows, length)`, 1 where there is a token; at least one in each row.
     """
-    real = attention_mask.bool()
+    counts = attention_mask.sum(1)
+    lengths = tuple(counts.tolist())
+    offsets = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
+    places = real_places(attention_mask, counts, offsets, sum(lengths))
     if config.model_type in OFFSET_POSITIONS:
         # As these encoders number a padded row: a padding token among the others takes no number.
-        counted = input_ids.ne(config.pad_token_id) & real
+        counted = input_ids.ne(config.pad_token_id) & attention_mask.bool()
         positions = counted.cumsum(1) * counted + config.pad_token_id
     else:
         positions = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
-    counts = attention_mask.sum(1)
-    offsets = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
     return {
-        "input_ids": input_ids[real].unsqueeze(0),
-        "position_ids": positions[real].unsqueeze(0),
-        "sequences": Sequences(tuple(counts.tolist()), offsets),
+        "input_ids": input_ids.reshape(-1)[places].unsqueeze(0),
+        "position_ids": positions.reshape(-1)[places].unsqueeze(0),
+        "sequences": Sequences(lengths, offsets, places),
     }
 
 
-def pad_again(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+def real_places(mask: torch.Tensor, counts: torch.Tensor, offsets: torch.Tensor, total: int) -> torch.Tensor:
+    """Return the `(tokens,)` places of the real tokens in the flattened batch, without waiting for the device.
+
+    Args:
+        mask: `(rows, length)`, padded on the right.
+        counts: `(rows,)` tokens of each row.
+        offsets: `(rows + 1,)` first token of each row among the real ones.
+        total: Their sum.
+    """
+    ahead = torch.arange(len(mask), device=mask.device) * mask.shape[1] - offsets[:-1]
+    return torch.arange(total, device=mask.device) + ahead.repeat_interleave(counts, output_size=total)
+
+
+def pad_again(hidden: torch.Tensor, attention_mask: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """Lay hidden states out in rows again.
 
     Args:
         hidden: `(1, tokens, hidden)`.
         attention_mask: `(rows, length)` of the padded batch.
+        places: `(tokens,)` of the tokens in its flattened rows.
 
     Returns:
         `(rows, length, hidden)`, zero where there was padding.
     """
-    padded = hidden.new_zeros((*attention_mask.shape, hidden.shape[-1]))
-    return padded.index_put((attention_mask.bool(),), hidden[0])
+    padded = hidden.new_zeros((attention_mask.numel(), hidden.shape[-1]))
+    return padded.index_copy(0, places, hidden[0]).view(*attention_mask.shape, -1)
 
 
 def unpadded_hidden_states(
@@ -103,5 +118,5 @@ def unpadded_hidden_states(
     Returns:
         Last hidden states `(rows, length, hidden)`, zero where there was padding.
     """
-    output = model(**unpadded_inputs(model.config, input_ids, attention_mask))
-    return pad_again(output.last_hidden_state, attention_mask)
+    inputs = unpadded_inputs(model.config, input_ids, attention_mask)
+    return pad_again(model(**inputs).last_hidden_state, attention_mask, inputs["sequences"].places)

@@ -23,10 +23,12 @@ class Sequences(NamedTuple):
     Args:
         lengths: Tokens of each row.
         offsets: `(rows + 1,)` int64 on the device of the tokens: the first token of each row, and the end.
+        places: `(tokens,)` int64 there: of each token in the flattened rows of the padded batch.
     """
 
     lengths: tuple[int, ...]
     offsets: torch.Tensor
+    places: torch.Tensor | None = None
 
 
 def unpadded_attention(

@@ -77,6 +77,8 @@ class AdaptationArguments(TrainingArguments):
         self.masking_options()  # checks the shares
         if self.pooling not in POOLING_MODES:
             raise ValueError(f"pooling must be one of {', '.join(POOLING_MODES)}, got {self.pooling!r}")
+        if self.label_smoothing_factor:
+            raise ValueError("label_smoothing_factor has no effect on these objectives; leave it at 0")
         if self.slanted_triangular and not (0 < self.slanted_cut < 1 and self.slanted_ratio >= 1):
             raise ValueError("slanted_cut must lie between 0 and 1, and slanted_ratio be at least 1")
         if self.head_warmup_steps is not None and self.head_warmup_steps < 0:

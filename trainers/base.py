@@ -15,6 +15,7 @@ import torch
 from accelerate.utils import DynamoBackend
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput
@@ -23,6 +24,7 @@ from transformers.utils import logging
 from collators.epochs import EpochDataset
 from collators.masking import IGNORE_INDEX
 from collators.streaming import DocumentStream
+from corpora.category_columns import NO_CATEGORY
 from corpora.errors import InputError
 from modeling.adapters import merged
 from modeling.compiled_layers import compile_layers
@@ -42,7 +44,7 @@ from trainers.fully_sharded import (
 from trainers.head_warmup import HeadWarmupCallback
 from trainers.masked_lm_loss import summed_cross_entropy
 from trainers.meters import MeanMeter, Throughput
-from trainers.resuming import check_same_sharding, run_is_finished
+from trainers.resuming import check_same_sharding, last_complete_checkpoint, run_is_finished
 from trainers.schedules import slanted_triangular_factor
 from trainers.step_mean_trainer import StepMeanTrainer
 from trainers.streams import fit_to_stream
@@ -144,6 +146,10 @@ class AdaptationTrainer(StepMeanTrainer):
         Resumed from the checkpoint of its last step, `Trainer` takes one step more when that step does not end an
         epoch; an interruption after the last step would change the weights.
         """
+        if resume_from_checkpoint is True:  # stays true where there is none, so that Trainer says so
+            resume_from_checkpoint = last_complete_checkpoint(self.args.output_dir) or True
+        if isinstance(resume_from_checkpoint, Path):
+            resume_from_checkpoint = str(resume_from_checkpoint)
         if isinstance(resume_from_checkpoint, str):
             check_same_sharding(resume_from_checkpoint, fsdp=self.is_fsdp_enabled)
         if isinstance(resume_from_checkpoint, str) and run_is_finished(resume_from_checkpoint, self.args):
@@ -153,6 +159,7 @@ class AdaptationTrainer(StepMeanTrainer):
                 self._prepare_for_training(self.state.max_steps, None, None)
             self._load_from_checkpoint(best or resume_from_checkpoint)
             return TrainOutput(self.state.global_step, math.nan, {})
+        self._throughput = Throughput()  # what came before is no training
         return super().train(resume_from_checkpoint, *args, **kwargs)
 
     def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
@@ -191,8 +198,8 @@ class AdaptationTrainer(StepMeanTrainer):
         targets = labels[labels != IGNORE_INDEX]
         # A sum over no token is 0 and still reaches every parameter, which DistributedDataParallel requires.
         total, hits = summed_cross_entropy(logits, targets)
-        if len(targets):
-            self.record("mlm_accuracy", hits, len(targets))
+        # Also of none: processes add up what they recorded, so that each must record the same.
+        self.record("mlm_accuracy", hits, len(targets))
         return LossTerm("mlm", weight, total, len(targets), over_step=True)
 
     def forward(self, model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -232,7 +239,8 @@ class AdaptationTrainer(StepMeanTrainer):
         if term.over_step and training and items is not None:
             value = self.step_share(term.total, items)
         else:
-            value = term.total / max(1, term.count)
+            count = term.count
+            value = term.total / (count.clamp(min=1) if isinstance(count, torch.Tensor) else max(1, count))
             if training:
                 value = value / self.current_gradient_accumulation_steps
         return term.weight * value
@@ -269,6 +277,33 @@ class AdaptationTrainer(StepMeanTrainer):
     @abstractmethod
     def term_weights(self) -> dict[str, float]:
         """Return the weight of each term by name."""
+
+    def without_repeats(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Take labels and categories from documents that Accelerate repeats to fill an evaluation's last batch.
+
+        Args:
+            inputs: A batch whose first rows are its documents, one each; others have no labels.
+        """
+        state, size = self.accelerator.gradient_state, self.args.eval_batch_size
+        if self.model.training or self.accelerator.num_processes == 1 or not state.end_of_dataloader:
+            return inputs
+        if state.remainder <= 0:  # the batches are full
+            return inputs
+        # Gathered in the order of the processes, the documents come first and the repeated ones last.
+        own = min(max(0, state.remainder - self.accelerator.process_index * size), size)
+        labels = inputs["labels"].clone()
+        labels[own:] = IGNORE_INDEX
+        found = {**inputs, "labels": labels}
+        if "categories" in inputs:
+            found["categories"] = {name: targets.clone() for name, targets in inputs["categories"].items()}
+            for targets in found["categories"].values():
+                targets[own:] = torch.nan if targets.is_floating_point() else NO_CATEGORY
+        return found
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+        """Return the loader of a dataset, which gets the fixed epoch that collators ask for, as `eval_dataset` has."""
+        wrapped = eval_dataset if isinstance(eval_dataset, str) else _with_epochs(eval_dataset, fixed_epoch=0)
+        return super().get_eval_dataloader(wrapped)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Evaluate outside the clock of the throughput."""

@@ -230,7 +230,8 @@ def _evaluate(logits_of: Callable[[LabelledSets, np.ndarray], torch.Tensor], set
 
     found = torch.cat([logits_of(sets, rows) for rows in _parts(len(sets))]).float().cpu()
     margins = (found[:, 1] - found[:, 0]).numpy()
-    both = len(np.unique(sets.outcomes)) == 2
+    # A fit that diverged ranks nothing, and loses the choice.
+    both = len(np.unique(sets.outcomes)) == 2 and np.isfinite(margins).all()
     return {
         "validation_auroc": float(roc_auc_score(sets.outcomes, margins)) if both else None,
         "validation_loss": float(F.cross_entropy(found, torch.from_numpy(sets.outcomes.astype(np.int64)))),

@@ -33,7 +33,7 @@ class HeadWarmupCallback(TrainerCallback):
     ) -> None:
         """Drop gradients while the head settles."""
         if self.is_active(state):
-            head = {id(parameter) for parameter in self._head()}
+            head = {id(parameter) for parameter in self._head() if parameter.requires_grad}
             for parameter in kwargs["model"].parameters():
-                if id(parameter) not in head:
+                if head and id(parameter) not in head:  # without one there is nothing to wait for
                     parameter.grad = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,20 +20,19 @@ class MeanMeter:
         """Add a sum over `count` items."""
         # float32 would stop counting tokens at 16.7 million; Apple GPUs have nothing better.
         dtype = torch.float32 if total.device.type == "mps" else torch.float64
-        pair = torch.stack([torch.as_tensor(part, device=total.device).detach().to(dtype) for part in (total, count)])
+        if not isinstance(count, torch.Tensor):  # filled there: copied there, it would wait for all work before it
+            count = torch.full((), count, dtype=dtype, device=total.device)
+        pair = torch.stack([total.detach().to(dtype), count.detach().to(total.device, dtype)])
         self._sums[name] = self._sums[name] + pair if name in self._sums else pair
 
     def drain(self, accelerator: Accelerator) -> dict[str, float]:
-        """Return the means over all processes and start anew. Every process must call it."""
+        """Return the means over all processes, of what has items, and start anew. Every process must call it."""
         if not self._sums:
             return {}
         names = sorted(self._sums)
         sums = accelerator.reduce(torch.stack([self._sums[name] for name in names]), reduction="sum")
         self._sums = {}
-        return {
-            name: total / count if count else math.nan
-            for name, (total, count) in zip(names, sums.tolist(), strict=True)
-        }
+        return {name: total / count for name, (total, count) in zip(names, sums.tolist(), strict=True) if count}
 
 
 class Throughput:
@@ -51,11 +49,12 @@ class Throughput:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Stop the clock."""
-        before = time.perf_counter()
+        before, start = time.perf_counter(), self._start
         try:
             yield
         finally:
-            self._start += time.perf_counter() - before
+            # Not added to what a pause inside this one has made of it: an evaluation of several datasets nests them.
+            self._start = start + time.perf_counter() - before
 
     def drain(self, accelerator: Accelerator) -> dict[str, float]:
         """Return items per second over all processes and start anew. Every process must call it."""

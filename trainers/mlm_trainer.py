@@ -49,6 +49,7 @@ class MlmTrainer(AdaptationTrainer):
 
     def loss_terms(self, model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[LossTerm]:
         """Return the masked-LM term."""
+        inputs = self.without_repeats(inputs)
         _, logits = self.forward(model, inputs)
         return [self.masked_lm_term(logits, inputs["labels"])]
 

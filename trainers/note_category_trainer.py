@@ -83,6 +83,7 @@ class NoteCategoryTrainer(MetadataTrainer):
 
     def loss_terms(self, model: nn.Module, inputs: Mapping[str, Any]) -> list[LossTerm]:
         """Return the terms of the metadata columns and, unless its weight is zero, the masked-LM term."""
+        inputs = self.without_repeats(inputs)
         hidden, logits = self.forward(model, inputs)
         embeddings = pool(hidden, inputs["attention_mask"], self.args.pooling)
         if model.training:

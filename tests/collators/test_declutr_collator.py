@@ -107,3 +107,12 @@ def test_a_fixed_epoch_stays(documents):
     dataset = EpochDataset(documents, fixed_epoch=0)
     dataset.set_epoch(7)
     assert dataset[0]["epoch"] == 0 and dataset.__getitems__([1])[0]["epoch"] == 0
+
+
+def test_clean_anchors_are_not_read_twice_where_nothing_is_masked(bert_tokenizer, documents):
+    plain, clean = (
+        DeclutrCollator(bert_tokenizer, OPTIONS, masking=None, clean_anchors=clean)(items(documents))
+        for clean in (False, True)
+    )
+    assert torch.equal(plain["input_ids"], clean["input_ids"])
+    assert torch.equal(plain["anchor_rows"], clean["anchor_rows"])

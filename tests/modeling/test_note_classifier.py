@@ -237,3 +237,44 @@ def test_the_saved_configuration_does_not_tell_where_the_encoder_lay(make_encode
     folder = make_encoder("bert")
     NoteClassifier.from_encoder(folder, ["a", "b"]).save_pretrained(tmp_path / "saved")
     assert str(folder) not in (tmp_path / "saved" / "config.json").read_text()
+
+
+@pytest.mark.parametrize("score", [5.0, 12.0, 16.0, 20.0, 40.0])
+def test_the_ordinal_loss_of_large_scores_is_that_of_double_precision(score):
+    scores = torch.tensor([[score, score - 0.5, score - 1.0]], requires_grad=True)
+    loss = classification_losses(ordinal_log_probabilities(scores), torch.tensor([1]), "ordinal").sum()
+    exact = scores.detach().double().requires_grad_()
+    apart = torch.log1p(-torch.exp(exact[:, 1] - exact[:, 0]))
+    expected = -(F.logsigmoid(exact[:, 0]) + F.logsigmoid(-exact[:, 1]) + apart).sum()
+    loss.backward()
+    expected.backward()
+    torch.testing.assert_close(loss.double(), expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(scores.grad.double(), exact.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_another_depth_takes_the_place_of_the_one_before(checkpoint):
+    classifier = NoteClassifier.from_encoder(checkpoint()[0], LABELS)
+    every = sum(parameter.numel() for parameter in classifier.parameters() if parameter.requires_grad)
+    trained = []
+    for depth in ("all", "1", "none"):
+        classifier.freeze(depth)
+        trained.append(sum(parameter.numel() for parameter in classifier.parameters() if parameter.requires_grad))
+    assert trained[0] < trained[1] < trained[2] == every
+
+
+def test_what_sentence_transformers_saves_is_read(make_model, tmp_path):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+
+    model, tokenizer = make_model("bert")
+    model.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    encoder = SentenceTransformer(modules=[Transformer(str(tmp_path / "model")), Pooling(16, "cls")], device="cpu")
+    encoder.max_seq_length = 20
+    encoder.save_pretrained(str(tmp_path / "saved"))
+    config = NoteClassifier.from_encoder(tmp_path / "saved", LABELS).config
+    assert (config.pooling, config.window_length) == ("cls", 20)
+
+
+def test_no_texts_have_no_classes(checkpoint):
+    assert NoteClassifier.from_encoder(checkpoint()[0], LABELS).predict([]).shape == (0, 3)

@@ -158,3 +158,8 @@ def test_sgd_is_that_of_the_study(model):
     result.give(model, 1)
     for one, two in zip(model.parameters(), slow.parameters(), strict=True):
         torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-4)
+
+
+def test_a_fit_that_diverges_loses_and_stops_nothing(model):
+    done = fit(model, FitPlan(1e10, epochs=2, optimizer="adamw"))
+    assert done.trajectory[-1]["validation_auroc"] is None

@@ -483,3 +483,10 @@ def test_padding_beyond_the_window_is_refused(make_model, labelled, tmp_path, ob
         batch = next(iter(trainer.get_train_dataloader()))
         assert batch["input_ids"].shape[1] % multiple == 0 and batch["input_ids"].shape[1] <= 64
         assert all(term.total.isfinite() for term in trainer.loss_terms(trainer.model, batch))
+
+
+def test_a_term_without_documents_counts_nothing(make_model, labelled, tmp_path):
+    trainer = note_category(make_model, labelled, tmp_path, category_columns=["note_category"])
+    unknown = [{**trainer.eval_dataset.documents[place], "note_category": None} for place in range(4)]
+    found = trainer.evaluate(unknown)
+    assert found["eval_loss"] == pytest.approx(found["eval_mlm_loss"]) and "eval_note_category_loss" not in found

@@ -39,9 +39,14 @@ for objective, accumulation in json.loads(sys.argv[3]):
         gradient_accumulation_steps=accumulation if processes > 1 else 1,
         learning_rate=0.1, optim="sgd", lr_scheduler_type="constant", max_grad_norm=0.0,
     )
-    if objective == "mlm":
-        rows = cut_into_rows(tokenized, tokenizer, 32, concatenate=False)
-        trainer = MlmTrainer(model, MlmArguments(**common), processing_class=tokenizer, train_dataset=rows)
+    if objective in ("mlm", "short_rows"):
+        if objective == "short_rows":  # a row of eight tokens has none masked in one case of four
+            common |= dict(per_device_train_batch_size=2 // processes, max_steps=12)
+        rows = cut_into_rows(tokenized, tokenizer, 10 if objective == "short_rows" else 32, concatenate=False)
+        trainer = MlmTrainer(
+            model, MlmArguments(**common, per_device_eval_batch_size=4 // processes), processing_class=tokenizer,
+            train_dataset=rows, eval_dataset=rows.select(range(5)),
+        )
     elif objective in ("cross_entropy", "supcon"):
         arguments = NoteCategoryArguments(
             **common, category_columns=["note_category", "ward"], category_loss=objective, category_weight=1.0,
@@ -71,7 +76,7 @@ for objective, accumulation in json.loads(sys.argv[3]):
         trainer.chunk_tokens = 60 if "dropout" in objective else 200  # several chunks
     trainer.train()
     # A process holds similarities of its own rows alone.
-    assert bool(matrices) == (objective not in ("mlm", "cross_entropy"))
+    assert bool(matrices) == (objective not in ("mlm", "short_rows", "cross_entropy"))
     assert all((rows < vectors) == (processes > 1) for rows, _, vectors in matrices)
     matrices.clear()
     if processes > 1:
@@ -93,7 +98,7 @@ if processes > 1:
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 """
-CASES = [("declutr", 1), ("streamed", 1), ("policies", 1), ("mlm", 1), ("mlm", 2)]
+CASES = [("declutr", 1), ("streamed", 1), ("policies", 1), ("mlm", 1), ("mlm", 2), ("short_rows", 1)]
 CASES += [("cross_entropy", 1), ("cross_entropy", 2), ("supcon", 1), ("combined", 1)]
 CASES += [("cached", 1), ("cached_combined", 1), ("memory", 1)]
 # Each process draws its own dropout, so that two are not one; cached and plain gradients are equal all the same.
@@ -135,7 +140,7 @@ def test_two_processes_equal_one(folder, objective, accumulation):
     one, two = (
         json.loads((folder / f"{objective}-{accumulation}-{processes}.json").read_text()) for processes in (1, 2)
     )
-    assert len(one) == len(two) == 3
+    assert len(one) == len(two) == (12 if objective == "short_rows" else 3)
     for first, second in zip(one, two, strict=True):
         for name in set(first) - {"spans_per_second", "tokens_per_second", "documents_per_second", "epoch"}:
             assert second[name] == pytest.approx(first[name], rel=1e-4), name
@@ -163,3 +168,19 @@ def test_two_processes_score_the_documents_of_one(folder, objective):
         for score in ("accuracy", "f1_macro", "silhouette"):
             name = f"eval_{column}_{score}"
             assert two[name] == pytest.approx(one[name], rel=2e-3), name
+    # The supervised contrastive loss is of a batch, and batches differ.
+    losses = ["eval_mlm_loss", *(["eval_loss"] if objective == "cross_entropy" else [])]
+    assert {name: two[name] for name in losses} == pytest.approx({name: one[name] for name in losses}, rel=1e-4)
+
+
+def test_two_processes_score_the_rows_of_one(folder):
+    """Five rows: the last batch of two processes repeats three."""
+    one, two = (json.loads((folder / f"mlm-1-{processes}-scores.json").read_text()) for processes in (1, 2))
+    for name in ("eval_loss", "eval_mlm_accuracy"):
+        assert two[name] == pytest.approx(one[name], rel=1e-4), name
+
+
+def test_processes_without_a_masked_token_keep_step(folder):
+    lines = json.loads((folder / "short_rows-1-2.json").read_text())
+    assert [line["step"] for line in lines] == list(range(1, 13))
+    assert all("mlm_accuracy" in line or line["loss"] == 0 for line in lines)

@@ -1,10 +1,12 @@
 """The trainers: what moves, what is logged, what accumulation means, what a checkpoint folder is."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from collators import cut_into_rows, keep_long_enough, tokenize_documents
@@ -313,3 +315,37 @@ def test_the_temperature_follows_its_schedule_and_evaluation_keeps_the_first(mak
 def test_a_final_temperature_must_be_positive(tmp_path):
     with pytest.raises(ValueError, match="final_temperature must be positive"):
         DeclutrArguments(str(tmp_path), use_cpu=True, final_temperature=0)
+
+
+@pytest.mark.parametrize("name", [str, Path, lambda folder: True])
+def test_a_finished_run_stays_finished_however_it_is_named(make_model, notes, tmp_path, name):
+    mlm(make_model, notes, tmp_path, max_steps=3, save_strategy="steps", save_steps=3).train()
+    saved = load_file(tmp_path / "checkpoint-3" / "model.safetensors")
+    (tmp_path / "checkpoint-4").mkdir()  # begun when the run was killed
+    again = mlm(make_model, notes, tmp_path, max_steps=3)
+    assert again.train(resume_from_checkpoint=name(tmp_path / "checkpoint-3")).global_step == 3
+    for key, value in again.model.state_dict().items():
+        if key in saved:
+            assert torch.equal(value, saved[key]), key
+
+
+@pytest.mark.parametrize("make", [declutr, mlm])
+def test_other_documents_can_be_evaluated(make_model, notes, tmp_path, make):
+    trainer = make(make_model, notes, tmp_path)
+    expected = trainer.evaluate()["eval_loss"]
+    assert trainer.evaluate(trainer.eval_dataset.documents)["eval_loss"] == pytest.approx(expected)
+
+
+def test_a_warm_up_of_a_head_that_is_not_trained_stops_nothing(make_model, notes, tmp_path):
+    trainer = declutr(make_model, notes, tmp_path, mlm_weight=0.0, head_warmup_steps=3, max_steps=2)
+    before = parameters(trainer)
+    trainer.train()
+    assert not torch.equal(
+        parameters(trainer)["bert.encoder.layer.0.output.dense.weight"],
+        before["bert.encoder.layer.0.output.dense.weight"],
+    )
+
+
+def test_an_option_without_effect_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="label_smoothing_factor has no effect"):
+        MlmArguments(str(tmp_path), label_smoothing_factor=0.1)
