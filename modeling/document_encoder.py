@@ -192,6 +192,11 @@ class DocumentEncoder:
                 sums[window.document] += row.astype(np.float64) * window.weight
                 weights[window.document] += window.weight
         embeddings = sums / weights[:, None]
+        if not np.isfinite(embeddings).all():
+            raise InputError(
+                "the model gives embeddings that are not finite",
+                remedy="its training may have diverged; otherwise try float32",
+            )
         counts = np.bincount([window.document for window in windows], minlength=len(texts))
         if self._normalizes and (several := counts > 1).any():
             lengths = np.linalg.norm(embeddings[several], axis=1, keepdims=True)

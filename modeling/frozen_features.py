@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from collators.classification import ClassificationCollator, StoredWindow
+from corpora.errors import InputError
 from modeling.encoder_layers import boundary_states
 from modeling.note_classifier import NoteClassifier
 
@@ -40,10 +41,15 @@ def embed_documents(
         documents: Tokenised documents.
         collator: Reads them.
         batch_size: Documents at a time.
+
+    Raises:
+        InputError: An embedding is not finite.
     """
     found = np.zeros((len(documents), model.encoder.config.hidden_size), dtype=np.float32)
     for places, batch in _batches(model, documents, collator, batch_size):
         found[places] = model.embed(**batch).cpu().numpy()
+    if not np.isfinite(found).all():
+        raise InputError("an encoder gives embeddings that are not finite", remedy="its training may have diverged")
     return found
 
 

@@ -120,6 +120,11 @@ class MaskedScorer:
         with torch.inference_mode(), autocast:
             for model in self.models:
                 logits = forward_masked_positions(model, input_ids, attention_mask, flags)[1].float()
+                if not bool(torch.isfinite(logits).all()):  # no logit is above NaN: every guess would be right
+                    raise InputError(
+                        "the model gives numbers that are not finite",
+                        remedy="audit one whose training did not diverge, or give --dtype float32",
+                    )
                 own = logits.gather(1, wanted[:, None])
                 losses.append((torch.logsumexp(logits, dim=1) - own[:, 0]).double().cpu().numpy())
                 ranks.append((logits > own).sum(1).cpu().numpy())

@@ -45,6 +45,12 @@ def audit(options: AuditOptions, attacks: AttackOptions) -> dict[str, Any]:
     check_checkpoint(options.model)
     if options.reference is not None:
         check_checkpoint(options.reference)
+        if weights_digest(options.reference) == weights_digest(options.model):
+            raise InputError(
+                "the reference has the very weights of the model, and every comparison would find nothing",
+                file=options.reference,
+                remedy="give the checkpoint that training started from",
+            )
     canary_file = find_canaries(options)
     canaries = read_canaries(canary_file) if canary_file is not None else None
     if canaries is None and "canaries" in (options.attacks or ()):

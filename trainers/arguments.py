@@ -67,11 +67,13 @@ class AdaptationArguments(TrainingArguments):
     )
     remove_unused_columns: bool = field(default=False, metadata={"help": "Always false: the collators need them."})
     prediction_loss_only: bool = field(default=True, metadata={"help": "Always true: logits are never gathered."})
+    logging_nan_inf_filter: bool = field(default=False, metadata={"help": "Always false: NaN is to be seen."})
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.remove_unused_columns = False
         self.prediction_loss_only = True
+        self.logging_nan_inf_filter = False  # a diverged run would log the losses of before
         if self.torch_compile and self.pad_to_multiple_of is None:
             self.pad_to_multiple_of = COMPILED_MULTIPLE
         self.masking_options()  # checks the shares

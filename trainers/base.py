@@ -34,6 +34,7 @@ from modeling.sentence_transformers_files import write_sentence_transformers_fil
 from modeling.unpadded import run_unpadded, why_padded
 from modeling.window import model_window
 from trainers.arguments import AdaptationArguments
+from trainers.finite_weights import check_finite_weights
 from trainers.fully_sharded import (
     asks_for_fsdp,
     check_plugin,
@@ -354,7 +355,11 @@ class AdaptationTrainer(StepMeanTrainer):
 
         `AutoModel`, `AutoModelForMaskedLM`, `AutoTokenizer` and `SentenceTransformer` load the folder. Files appear
         under their names only when all are written. Every process has to call it; the main one writes.
+
+        Raises:
+            InputError: A weight is not finite; nothing is written.
         """
+        check_finite_weights(self.model, self.accelerator, folder)
         weights = None
         if self.is_fsdp_enabled:
             weights = without_copies(self.accelerator.get_state_dict(self.model), self.model)

@@ -93,4 +93,7 @@ def test_identifiers(excess, verdict):
 
 def test_what_was_not_measured_is_said():
     verdict, sentences = privacy_verdict(NONE)
-    assert verdict == "low" and sum("not measured" in sentence for sentence in sentences) == 4
+    assert sum("not measured" in sentence for sentence in sentences) == 4
+    # Which is no reason to call a model safe.
+    assert verdict == "moderate" and sentences[0].startswith("Moderate: nothing could be measured")
+    assert privacy_verdict({**NONE, "embeddings": {"attacks": {"halves_similarity": levels(None)}}})[0] == "moderate"

@@ -205,3 +205,12 @@ def test_what_is_no_checkpoint(tmp_path, make_encoder, monkeypatch):
     ):
         with pytest.raises(InputError, match=words):
             DocumentEncoder.from_pretrained(name)
+
+
+def test_embeddings_of_a_diverged_model_are_refused(make_encoder):
+    import torch
+
+    encoder = DocumentEncoder.from_pretrained(make_encoder("bert"), device="cpu")
+    next(encoder.model.parameters()).data.fill_(torch.nan)
+    with pytest.raises(InputError, match="embeddings that are not finite"):
+        encoder.encode(["no fever"])

@@ -1,6 +1,7 @@
 """The audit, whole: an over-trained model raises the alarm, the untouched base does not; faults are told."""
 
 import json
+import shutil
 import string
 import sys
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset, load_from_disk
+from safetensors.torch import load_file, save_file
 
 import pretrain
 from audit_attacks import embedding_membership, secret_losses
@@ -26,6 +28,7 @@ WORDS = (
     "metoprolol review in clinic after echo well stable discharged home follow up seen by mr mrn the patient was"
 ).split()
 CANARIES = CanaryOptions(canaries=1, canary_repetitions=[64], canary_digits=3)
+WEIGHTS = "model.safetensors"
 QUICK = AttackOptions(resamples=200, device="cpu")
 
 
@@ -190,9 +193,12 @@ def test_a_checkpoint_without_a_head_is_audited_by_its_embeddings(make_encoder, 
     assert attacks["halves_similarity"]["document"]["auc"]["value"] == 1 and found["verdict"] == "risk"
     assert attacks["neighbour_margin"]["document"]["auc"]["value"] > 0.9
     assert attacks["neighbour_margin"]["patient"] is None and attacks["neighbour_margin"]["not_scored"] == 2
-    # Against a reference that is the model itself nothing was gained, and the sides are seen to differ by themselves.
+    # Against a reference that is the same nothing was gained, and the sides are seen to differ by themselves.
+    same = tmp_path / "same"
+    shutil.copytree(encoder, same)
+    save_file(load_file(same / WEIGHTS), same / WEIGHTS, metadata={"format": "pt", "saved": "again"})
     found = audit(
-        AuditOptions(model=encoder, reference=encoder, members=sides[0], nonmembers=sides[1], attacks=["embeddings"]),
+        AuditOptions(model=encoder, reference=str(same), members=sides[0], nonmembers=sides[1], attacks=["embeddings"]),
         QUICK,
     )
     assert found["embeddings"]["attacks"]["likeness_gain"]["document"]["auc"]["value"] == 0.5
@@ -256,6 +262,10 @@ def test_faults_are_told(case, make_encoder, tmp_path, monkeypatch):
     Dataset.from_dict({"text": ["one", "two"]}).to_json(tmp_path / "few.jsonl")
     roberta = str(make_encoder("roberta"))
     tiny_model(tmp_path / "another", ["zebrafish"])
+    shutil.copytree(case / "base", tmp_path / "copy")
+    shutil.copytree(case / "base", tmp_path / "diverged")
+    weights = {name: torch.full_like(value, torch.nan) for name, value in load_file(case / "base" / WEIGHTS).items()}
+    save_file(weights, tmp_path / "diverged" / WEIGHTS, metadata={"format": "pt"})
     for changes, words in (
         ({"nonmembers": [str(tmp_path / "copied.jsonl")]}, "12 texts are members and non-members"),
         ({"nonmembers": [str(tmp_path / "patients.jsonl")]}, "patients have documents among members and non-members"),
@@ -266,6 +276,8 @@ def test_faults_are_told(case, make_encoder, tmp_path, monkeypatch):
         ({"model": str(make_encoder("bert")), "attacks": ["membership"]}, "no masked language modelling head"),
         ({"reference": roberta}, "no masked language modelling head; give --attacks embeddings"),
         ({"reference": str(tmp_path / "another")}, "another tokenizer"),
+        ({"reference": str(tmp_path / "copy")}, "the reference has the very weights of the model"),
+        ({"model": str(tmp_path / "diverged"), "attacks": ["membership"]}, "numbers that are not finite"),
         ({"model": str(tmp_path / "nowhere")}, "nowhere"),
         ({"canaries": str(empty)}, "not a file of canaries"),
     ):

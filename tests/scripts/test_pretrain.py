@@ -210,6 +210,16 @@ def test_each_fault_is_an_input_error_and_leaves_nothing(base, notes_file, tmp_p
             assert not (tmp_path / "out").exists()
 
 
+def test_a_run_that_diverges_says_so_and_exports_nothing(base, notes_file, tmp_path, capsys):
+    folder = tmp_path / "out"
+    arguments = ["--objective", "mlm", "--model_name_or_path", base, "--train_file", notes_file, "--output_dir", folder]
+    arguments += [*SMALL, "--max_length", 32, "--learning_rate", 1e30, "--logging_steps", 1]
+    with pytest.raises(InputError, match="training diverged: there are weights that are not finite"):
+        pretrain.main(options(*arguments))
+    assert not list(folder.glob("*.safetensors")) and not (folder / "training_summary.json").exists()
+    assert "nan" in capsys.readouterr().out  # the log does not show the loss of before
+
+
 def test_a_fault_is_one_line_and_status_2(run_script, base, notes_file, tmp_path):
     result = run_script(
         "pretrain", "--objective", "mlm", "--model_name_or_path", base, "--train_file", tmp_path / "none.csv", *SMALL
