@@ -11,6 +11,7 @@ import numpy as np
 import xxhash
 
 from collators.special_tokens import special_token_affixes, token_ids
+from corpora.loading import release_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -138,6 +139,8 @@ def keep_long_enough(documents: Dataset, required: int) -> tuple[Dataset, Length
         required,
     )
     enough = enough.to_numpy()
+    del table, category, counted
+    release_columns()
     return (documents if enough.all() else documents.select(np.flatnonzero(enough))), report
 
 

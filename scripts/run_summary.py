@@ -127,12 +127,10 @@ def with_tokens(counts: Mapping[str, Mapping[str, Any]], tokenized: Mapping[str,
 
     A stream is not read for it.
     """
-    import numpy as np
+    from corpora.loading import sum_column
 
     return {
-        name: numbers
-        if "streamed" in numbers
-        else {**numbers, "tokens": int(np.sum(tokenized[name].with_format("numpy")["length"][:], dtype=np.int64))}
+        name: numbers if "streamed" in numbers else {**numbers, "tokens": sum_column(tokenized[name], "length")}
         for name, numbers in counts.items()
     }
 
@@ -144,7 +142,7 @@ def corpus_facts(corpus: DatasetDict, files: list[str]) -> dict[str, Any]:
         corpus: Columns `patient_id` and `note_category` are counted where there are such.
         files: Where it was read from.
     """
-    from corpora.loading import count_values, distinct_values
+    from corpora.loading import count_values, distinct_values, release_columns
 
     facts: dict[str, Any] = {"splits": {}, "preparation": None}
     for name, split in corpus.items():
@@ -154,6 +152,8 @@ def corpus_facts(corpus: DatasetDict, files: list[str]) -> dict[str, Any]:
             "patients": None if patients is None else len(patients),
             "categories": count_values(split, "note_category"),
         }
+        del patients
+    release_columns()
     report = Path(files[0]) / PREPARATION
     if len(files) == 1 and report.is_file():
         content = json.loads(report.read_text(encoding="utf-8"))
