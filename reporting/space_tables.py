@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -96,9 +96,14 @@ def number_text(value: float | None, decimals: int, missing: str = MISSING) -> s
     return f"{round(value, decimals) + 0.0:,.{decimals}f}"  # + 0.0: no minus before zero
 
 
-def space_table(results: SpaceResults) -> str:
-    """Return Markdown: a table of measures by models for each group, and a note that says how to read it."""
-    rows = measure_rows(results)
+def space_table(results: SpaceResults, measures: Collection[str] | None = None) -> str:
+    """Return Markdown: a table of measures by models for each group, and a note that says how to read it.
+
+    Args:
+        results: Of all models.
+        measures: Names of those to show; all by default.
+    """
+    rows = [row for row in measure_rows(results) if measures is None or row.info.name in measures]
     reference = results.reference_model
     names = [plain_text(model.name) + (" (reference)" if model is reference else "") for model in results.models]
     parts = [f"# Embedding {'space' if len(names) == 1 else 'spaces'}", facts(results)]

@@ -220,8 +220,10 @@ def _space_sections(study: StudyResults, spaces: Sequence[tuple[str, Path, Space
             if (file := folder / "figures" / f"{name}.svg").is_file()
         ]
         title = f"Embedding spaces: {corpus}, {space.label_column}"
-        page = f"../{(folder / 'page.html').relative_to(study.folder).as_posix()}"
-        sections.append(Section(title, [spaces_table(corpus, space)], figures, [("All measures and maps", page)]))
+        page = (folder / "page.html").relative_to(study.folder).as_posix()
+        # Named as well, for who has this page alone.
+        link = (f"All measures and maps: {page} in the folder of the study", f"../{page}")
+        sections.append(Section(title, [spaces_table(corpus, space)], figures, [link]))
     return sections
 
 

@@ -26,6 +26,21 @@ ROLES = {
     "other": "several objectives",
 }
 
+# What the studies report of a space, and one or two of every kind beside them.
+CHIEF_MEASURES = (
+    *(
+        "alignment",
+        "category_alignment",
+        "uniformity",
+        "mean_cosine",
+        "cosine_effect_size",
+        "effective_rank",
+        "hubness",
+    ),
+    *("silhouette", "kmeans_v_measure", "knn_purity", "retrieval_map", "retrieval_recall_at_1", "similarity_spearman"),
+    *("graph_percolation_threshold", "graph_giant_share", "graph_isolated_share", "graph_assortativity"),
+)
+
 
 def corpora_table(study: StudyResults) -> PrintedTable:
     """Return what preparation left of each corpus."""
@@ -107,8 +122,8 @@ def gains_table(evaluation: Evaluation) -> PrintedTable | None:
 
 
 def spaces_table(corpus: str, space: SpaceResults) -> PrintedTable:
-    """Return the measures of the embedding spaces of a corpus."""
-    tables = read_tables(space_table(space))
+    """Return the chief measures of the embedding spaces of a corpus; the page of the spaces has all of them."""
+    tables = read_tables(space_table(space, CHIEF_MEASURES))
     lines = [line for number, table in enumerate(tables) for line in table[bool(number) :]]
     lines = [line for line in lines if any(line[1:])]
     return PrintedTable(

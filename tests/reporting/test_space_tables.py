@@ -46,6 +46,12 @@ def test_a_model_differs_where_intervals_do_not_overlap(three_models, name, othe
     assert row.verdicts == (None, expected, None)
 
 
+def test_a_table_of_chosen_measures(three_models):
+    results = three_models("silhouette", (0.05, 0.04, 0.06), (0.2, 0.18, 0.22), (None, None, None))
+    assert "| Silhouette" in space_table(results, ("silhouette",)) and "## Geometry" not in space_table(results, ())
+    assert "Silhouette" not in space_table(results, ("uniformity",))
+
+
 def test_the_markdown_table_line_by_line(three_models):
     results = three_models("silhouette", (0.05, 0.04, 0.06), (0.2, 0.18, 0.22), (None, None, None))
     table = space_table(results)
