@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from classification_cells import TARGETS, ResultFolder
 from concept_transfer_options import LOGISTIC
 from corpora.encounters import Encounters
 from corpora.errors import InputError
-from study_folder import SETTINGS
+from study_folder import SETTINGS, read_settings
 
 SCHEMA_VERSION = 1
 
@@ -82,7 +81,7 @@ class TransferFolder(ResultFolder):
             InputError: The folder holds results of other encounters, files, settings or models.
         """
         path = self.folder / SETTINGS
-        known = json.loads(path.read_text(encoding="utf-8"))["models"] if path.is_file() else {}
+        known = read_settings(path)["models"] if path.is_file() else {}
         changed = [name for name in models if known.get(name, models[name]) != models[name]]
         others = [name for name in changed if name.startswith(("site ", "--"))]
         if others:

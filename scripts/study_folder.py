@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from corpora.errors import InputError
-from corpora.json_files import write_json
+from corpora.json_files import read_fields, read_json, write_json
 
 RESULTS, SETTINGS = "results.json", "settings.json"
+ARRAYS = ("predictions", "counts")  # what a cell's facts call the file of its arrays
 
 
 class StudyCell(Protocol):
@@ -68,7 +70,7 @@ class StudyFolder:
         settings = json.loads(json.dumps(settings, sort_keys=True, default=str))
         path = self.folder / SETTINGS
         if path.is_file():
-            earlier = json.loads(path.read_text(encoding="utf-8"))
+            earlier = read_settings(path)
             if models is not None:
                 known = earlier.pop("models")
                 for name, digest in models.items():
@@ -90,8 +92,14 @@ class StudyFolder:
         write_json(path, settings if models is None else {**settings, "models": models})
 
     def is_done(self, cell: StudyCell) -> bool:
-        """Tell whether a cell has been computed; its facts are written last."""
-        return (self.cells / f"{cell.id}.json").is_file()
+        """Tell whether a cell has been computed; its facts are written last.
+
+        A cell whose facts or arrays were deleted or cut short since is computed again, for nothing else can read them.
+        """
+        record = read_json(self.cells / f"{cell.id}.json")
+        return record is not None and all(
+            zipfile.is_zipfile(self.folder / record[name]) for name in ARRAYS if name in record
+        )
 
     def record(self, cell: StudyCell) -> dict[str, Any]:
         """Return what was stored of a finished cell."""
@@ -110,3 +118,12 @@ class StudyFolder:
         """
         found = {"schema_version": self.schema_version, "kind": self.kind, **head}
         write_json(self.folder / RESULTS, {**found, "cells": [self.record(cell) for cell in cells]})
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Return what a study was started with.
+
+    Raises:
+        InputError: The file is broken, so that nobody knows what the results beside it are of.
+    """
+    return read_fields(path, "choose another --output_dir, or pass --restart")

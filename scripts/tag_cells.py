@@ -57,10 +57,6 @@ class TaggingFolder(StudyFolder):
         """Return the file of a cell's counts of entities."""
         return self.cells / f"{cell.id}.npz"
 
-    def is_done(self, cell: TaggingCell) -> bool:
-        """Tell whether a cell has been computed and its counts are there."""
-        return super().is_done(cell) and self.counts(cell).is_file()
-
     def record(self, cell: TaggingCell) -> dict[str, Any]:
         """Return what was stored of a finished cell; the name of the system may have changed since."""
         return {**super().record(cell), "system": self.system}
