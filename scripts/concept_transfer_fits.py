@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from concept_transfer_cells import TransferCell, TransferFolder
 from concept_transfer_options import FitOptions
 from concept_transfer_sites import Pair, Sites, sets_of, together
 from concept_transfer_vectors import ConceptVectors
-from corpora.json_files import write_json
+from corpora.json_files import read_json, write_json
 
 if TYPE_CHECKING:
     import torch
@@ -126,10 +126,10 @@ class TransferFits:
         vectors = torch.from_numpy(table.rows(pair.states))
         test = pair.target.select(self.sites.test)
         if cell.protocol == "direct":
-            model, facts = self._source_model(cell, pair, vectors, first_seed)
+            model, facts = self._source_model(cell, first_seed)
             return model.predict(test, table), facts
         if cell.protocol.startswith("tuned"):
-            source, _ = self._source_model(cell.fit, pair, vectors, first_seed)
+            source, _ = self._source_model(cell.fit, first_seed)
             model, facts, result = self._fit(cell, lambda: deepcopy(source), vectors, train, validation, first_seed)
             from trainers.concept_set_training import scores_by_epoch
 
@@ -142,14 +142,18 @@ class TransferFits:
             )
         return model.predict(test, table), facts
 
-    def _source_model(
-        self, cell: TransferCell, pair: Pair, vectors: torch.Tensor, first_seed: int
-    ) -> tuple[ConceptSetClassifier, dict[str, Any]]:
-        """Return the model trained at the source; made once and kept, as direct and tuned transfer begin with it."""
-        from modeling.concept_set_classifier import ConceptSetClassifier
+    def _source_model(self, cell: TransferCell, first_seed: int) -> tuple[ConceptSetClassifier, dict[str, Any]]:
+        """Return the model trained at the source; made once and kept, as direct and tuned transfer begin with it.
+
+        One of which a file was deleted or cut short is made again: the same seed gives the same weights.
+        """
+        import torch
 
         folder = self.folder.model(cell)
-        if not folder.is_dir():
+        kept = _read_source_model(folder)
+        if kept is None:
+            pair = self.sites.pair(cell.vocabulary, cell.source)
+            vectors = torch.from_numpy(self.vectors.table(cell, pair).rows(pair.states))
             train, validation = self._parts(cell, pair)
             model, facts, _ = self._fit(
                 cell, lambda: self._new_model(cell, vectors, train), vectors, train, validation, first_seed
@@ -158,9 +162,11 @@ class TransferFits:
             shutil.rmtree(partial, ignore_errors=True)
             model.save_pretrained(partial)
             write_json(partial / FIT, facts)
+            shutil.rmtree(folder, ignore_errors=True)
             partial.rename(folder)
-        model = ConceptSetClassifier.from_pretrained(folder)
-        return model, json.loads((folder / FIT).read_text(encoding="utf-8"))
+            # What goes on is what an interrupted run would read.
+            kept = _read_source_model(folder)
+        return kept
 
     def _new_model(self, cell: TransferCell, vectors: torch.Tensor, train: LabelledSets) -> ConceptSetClassifier:
         import torch
@@ -211,7 +217,7 @@ class TransferFits:
         if self.options.choose_rate == "once" and cell.seed != first_seed:
             first = replace(cell, seed=first_seed)
             if cell.protocol == "direct":
-                stored = json.loads((self.folder.model(first) / FIT).read_text(encoding="utf-8"))
+                _, stored = self._source_model(first, first_seed)
             else:
                 stored = self.folder.record(first)
             return [stored["learning_rate"]]
@@ -235,3 +241,18 @@ class TransferFits:
             weight_decay=options.weight_decay,
             part=part,
         )
+
+
+def _read_source_model(folder: Path) -> tuple[ConceptSetClassifier, dict[str, Any]] | None:
+    """Return a kept model and the facts of its fit; None where they are not all there."""
+    from safetensors import SafetensorError
+
+    from modeling.concept_set_classifier import ConceptSetClassifier
+
+    facts = read_json(folder / FIT)
+    if facts is None:
+        return None
+    try:
+        return ConceptSetClassifier.from_pretrained(folder), facts
+    except (OSError, ValueError, SafetensorError):  # a file is missing, or the configuration or the weights are cut
+        return None

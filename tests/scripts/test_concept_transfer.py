@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +187,29 @@ def test_interrupted_anywhere_it_ends_the_same_and_computes_nothing_twice(files,
         study(files, tmp_path / "out", *options)
     study(files, tmp_path / "out", *options, "--filters", 7, "--restart", "--seeds", 1)
     assert len(list((tmp_path / "out" / "models").iterdir())) == 2  # one_hot and random, one seed
+
+
+@pytest.mark.parametrize("lost", ["model", "fit.json", "model.safetensors", "config.json"])
+def test_a_source_model_that_lost_a_file_is_made_again(files, tmp_path, no_report, lost):
+    options = ["--classifiers", "set_mean", "--protocols", "direct", "tuned_head", "--choose_rate", "once"]
+    study(files, tmp_path / "out", *options, "--seeds", 1)
+    before = results(tmp_path / "out")
+    model = tmp_path / "out" / "models" / "full-north-one_hot-scaled-set_mean-direct-n0-0"
+    weights = (model / "model.safetensors").read_bytes()
+    if lost == "model":
+        shutil.rmtree(model)
+    elif lost == "fit.json":
+        (model / lost).unlink()
+    else:
+        os.truncate(model / lost, 100)
+    if lost != "model":  # otherwise it is the second seed that asks for it, for its learning rate
+        (tmp_path / "out" / "cells" / "full-north-one_hot-scaled-set_mean-tuned_head-n40-0.npz").unlink()
+    study(files, tmp_path / "out", *options)
+    after = results(tmp_path / "out")["cells"]
+    known = {cell["id"]: {**cell, "seconds": 0} for cell in after}
+    assert len(after) > len(before["cells"])
+    assert all(known[cell["id"]] == {**cell, "seconds": 0} for cell in before["cells"])
+    assert (model / "model.safetensors").read_bytes() == weights and (model / "fit.json").is_file()
 
 
 def test_settings_change_the_vectors_and_the_training(files, make_encoder, tmp_path, monkeypatch, no_report):
