@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from corpora.array_files import read_arrays_if_whole
 from corpora.encounters import ABSENT, MEASURED, PRESENT, ConceptState
 from corpora.errors import InputError
 
@@ -142,10 +143,10 @@ class _TextStore:
             raise InputError("the cache is a file, not a folder", file=cache, remedy="choose another folder")
         Path(cache).mkdir(parents=True, exist_ok=True)
         self.file = Path(cache) / f"{_files_digest(Path(encoder))}.npz"
-        if self.file.is_file():
-            with np.load(self.file) as stored:
-                digests, vectors = stored["digests"], stored["vectors"]
-            self._known = {row.tobytes(): vector for row, vector in zip(digests, vectors, strict=True)}
+        stored = read_arrays_if_whole(self.file)  # of a broken file the texts are embedded again
+        if stored is not None:
+            rows = zip(stored["digests"], stored["vectors"], strict=True)
+            self._known = {row.tobytes(): vector for row, vector in rows}
 
     def __contains__(self, text: str) -> bool:
         return _digest(text) in self._known

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from command_line import RecipeParser, run
 from corpora.errors import InputError
-from corpora.json_files import write_json
+from corpora.json_files import read_json, write_json
 from corpora.records import ReadingOptions
 from corpora.shards import Shard
 from embedding_files import EmbeddingOutput, digest_of_model, read_embeddings
@@ -78,10 +78,9 @@ class Analysis:
         space = self._space(source)
         fingerprint = self._fingerprint(space)
         file = self.folder / "models" / f"{source.name}.json"
-        if file.is_file() and self._coordinates(source).is_file():
-            stored = json.loads(file.read_text(encoding="utf-8"))
-            if stored.pop("fingerprint", None) == fingerprint:
-                return stored
+        stored = read_json(file)  # None too of one that was cut short, which is measured again
+        if stored is not None and stored.pop("fingerprint", None) == fingerprint and self._has_coordinates(source):
+            return stored
         from space_measures import measure_space
 
         found, maps = measure_space(space, len(self.documents.labels), self.measuring, self.options.seed)
@@ -126,7 +125,8 @@ class Analysis:
         }
         note = file.with_suffix(".json")
         with _alone(file):
-            if not (file.is_file() and note.is_file() and json.loads(note.read_text(encoding="utf-8")) == made_of):
+            kept = _read_if_whole(file) if read_json(note) == made_of else None
+            if kept is None:
                 note.unlink(missing_ok=True)
                 output = EmbeddingOutput(file, overwrite=True)
                 output.prepare()
@@ -135,7 +135,8 @@ class Analysis:
                 finally:
                     output.abandon()
                 write_json(note, made_of)
-            return read_embeddings(file, in_memory=False)[0]
+                kept = read_embeddings(file, in_memory=False)[0]
+            return kept
 
     def _fingerprint(self, space: Space) -> str:
         """Return a digest of all that decides the measures."""
@@ -155,6 +156,16 @@ class Analysis:
 
     def _coordinates(self, source: Source) -> Path:
         return self.folder / "coordinates" / f"{source.name}.parquet"
+
+    def _has_coordinates(self, source: Source) -> bool:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            pq.read_metadata(self._coordinates(source))
+        except (OSError, pa.ArrowInvalid):
+            return False
+        return True
 
     def _write_coordinates(self, source: Source, maps: dict[str, np.ndarray]) -> None:
         import numpy as np
@@ -214,6 +225,14 @@ def _alone(file: Path) -> Iterator[None]:
     with file.with_suffix(".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _read_if_whole(file: Path) -> np.ndarray | None:
+    """Return kept embeddings; None where they are not all there and have to be encoded again."""
+    try:
+        return read_embeddings(file, in_memory=False)[0]
+    except InputError:
+        return None
 
 
 def main(argv: list[str] | None = None) -> None:

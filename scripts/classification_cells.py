@@ -11,6 +11,7 @@ import numpy as np
 
 from classification_probes import BAGGED
 from classify_options import ADAPTERS, TRAINED
+from corpora.array_files import read_arrays_if_whole
 from study_folder import StudyFolder
 
 TARGETS = "test_targets.npz"
@@ -56,13 +57,14 @@ class ResultFolder(StudyFolder):
             file.unlink()
 
     def embeddings(self, name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Return arrays by name, made once and then read from disk."""
+        """Return arrays by name, made once and then read from disk; of a broken file they are made again."""
         file = self.folder / "features" / f"{name}.npz"
-        if not file.is_file():
+        stored = read_arrays_if_whole(file)
+        if stored is None:
             file.parent.mkdir(exist_ok=True)
-            self._save(file, **make())
-        with np.load(file) as stored:
-            return {key: stored[key] for key in stored.files}
+            stored = make()
+            self._save(file, **stored)
+        return stored
 
     def write_targets(self, targets: np.ndarray, document_ids: Sequence[str]) -> None:
         """Store the test documents' classes and ids."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from corpora.array_files import read_arrays_if_whole
 from corpora.errors import InputError
 from corpora.json_files import write_json
 
@@ -74,8 +75,10 @@ class EmbeddingCache:
     def _read(self) -> dict[bytes, np.ndarray]:
         known = {}
         for file in sorted(self.folder.glob("*.npz")):
-            with np.load(file) as stored:
-                known.update(zip((row.tobytes() for row in stored["digests"]), stored["embeddings"], strict=True))
+            stored = read_arrays_if_whole(file)
+            if stored is None:  # broken: its documents are embedded again, into a new shard
+                continue
+            known.update(zip((row.tobytes() for row in stored["digests"]), stored["embeddings"], strict=True))
         return known
 
     def _write(self, digests: Sequence[bytes], embeddings: np.ndarray) -> None:

@@ -80,6 +80,14 @@ def test_embeddings_equal_those_of_the_encoder_and_are_cached(make_encoder, tmp_
         embed_concepts(STATES, encoder, cache=tmp_path / "file")
 
 
+def test_a_broken_cache_is_made_again(make_encoder, tmp_path):
+    found = embed_concepts(STATES, make_encoder("bert"), cache=tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:50])
+    np.testing.assert_array_equal(embed_concepts(STATES, make_encoder("bert"), cache=tmp_path), found)
+    assert file.stat().st_size > 50
+
+
 def test_the_cache_knows_the_settings_of_a_model(make_encoder, tmp_path):
     import shutil
 

@@ -159,6 +159,23 @@ def test_what_is_done_is_not_done_again_and_a_model_can_be_added(make_encoder, n
     assert not (output / "embeddings").exists()
 
 
+@pytest.mark.parametrize(
+    "broken", ["models/tiny.json", "coordinates/tiny.parquet", "embeddings/tiny.json", "embeddings/tiny.npy"]
+)
+def test_what_was_cut_short_is_made_again(make_encoder, notes, tmp_path, broken):
+    output = tmp_path / "space"
+    words = [f"tiny={make_encoder('bert')}", "--data", notes, "--label_column", "specialty", "--output_dir", output]
+    analyse(*words, *SMALL)
+    before, content = results(output), (output / broken).read_bytes()
+    (output / broken).write_bytes(content[:20])
+    analyse(*words, *SMALL)
+    after = results(output)
+    for found in (before, after):
+        assert found["models"][0].pop("seconds")
+    assert after == before
+    assert len((output / broken).read_bytes()) > 20
+
+
 def test_analyses_by_other_labels_share_embeddings(make_encoder, notes, tmp_path, monkeypatch):
     folder, shared = make_encoder("bert"), tmp_path / "shared"
     analyse(

@@ -1,5 +1,7 @@
 """Embeddings kept between studies."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,17 @@ def test_a_killed_run_keeps_its_shards(tmp_path, monkeypatch):
     encoder = Encoder(documents)
     EmbeddingCache(tmp_path, KEY).embed(documents, 2, encoder)
     assert encoder.asked == [[2, 3], [4]]
+
+
+def test_documents_of_a_broken_shard_are_embedded_again(tmp_path):
+    documents = [[1, 2], [3]]
+    EmbeddingCache(tmp_path, KEY).embed(documents, 2, Encoder(documents))
+    (shard,) = tmp_path.rglob("*.npz")
+    os.truncate(shard, 50)
+    for asked in ([[0, 1]], []):
+        encoder = Encoder(documents)
+        assert EmbeddingCache(tmp_path, KEY).embed(documents, 2, encoder).tolist() == [[2, 3], [1, 3]]
+        assert encoder.asked == asked
 
 
 def test_no_documents_and_a_file_in_place_of_the_folder(tmp_path):

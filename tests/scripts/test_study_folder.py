@@ -56,3 +56,17 @@ def test_settings_that_are_cut_short_are_the_fault_of_the_file(results, kind):
     with pytest.raises(InputError, match=r"settings\.json: is not whole JSON; .*--restart"):
         kind(results.folder).open({"seed": 0}, {})
     kind(results.folder, restart=True).open({"seed": 0}, {})
+
+
+def test_features_of_a_broken_file_are_made_again(results):
+    made = []
+
+    def make():
+        made.append(0)
+        return {"train": np.eye(2)}
+
+    for count in (1, 1):
+        assert results.embeddings("tiny", make)["train"].tolist() == [[1, 0], [0, 1]] and len(made) == count
+    cut(results.folder / "features" / "tiny.npz")
+    for count in (2, 2):
+        assert results.embeddings("tiny", make)["train"].tolist() == [[1, 0], [0, 1]] and len(made) == count
