@@ -9,6 +9,8 @@ into README.md between `<!-- notespace:keep NAME -->` and `<!-- /notespace:keep 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,11 +59,41 @@ def main(argv: list[str] | None = None) -> None:
     for figure in figures:
         if not figure.is_file() or figure.suffix not in IMAGES:
             raise InputError(f"is no image ({', '.join(IMAGES)})", file=figure)
-    for figure in figures:
-        (folder / FIGURES).mkdir(exist_ok=True)
-        shutil.copyfile(figure, folder / FIGURES / figure.name)
     facts = CardFacts(model=model, data=data, result_name=options.result_name)
-    print(write_card(folder, facts, options.results, overwrite=options.overwrite))
+    with copied(figures, folder / FIGURES):
+        card = write_card(folder, facts, options.results, overwrite=options.overwrite)
+    print(card)
+
+
+@contextmanager
+def copied(files: Sequence[Path], folder: Path) -> Iterator[None]:
+    """Copy files into a folder, and take them back where what is done with them fails.
+
+    The card shows what lies in the folder, so the figures have to come before the last of its checks.
+
+    Args:
+        files: Of names of their own; one that lies in the folder stays as it is.
+        folder: Made when missing.
+    """
+    made = bool(files) and not folder.is_dir()
+    places = {folder / file.name: file for file in files}
+    earlier = {place: place.read_bytes() if place.is_file() else None for place in places}
+    try:
+        if made:
+            folder.mkdir()
+        for place, file in places.items():
+            if earlier[place] is None or not place.samefile(file):
+                shutil.copyfile(file, place)
+        yield
+    except BaseException:
+        for place, content in earlier.items():
+            if content is None:
+                place.unlink(missing_ok=True)
+            elif place.read_bytes() != content:
+                place.write_bytes(content)
+        if made:
+            folder.rmdir()
+        raise
 
 
 if __name__ == "__main__":

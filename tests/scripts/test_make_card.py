@@ -37,6 +37,27 @@ def test_a_statement_from_a_recipe_and_the_command_line(folder, tmp_path, capsys
     assert again == card.replace("basis | not stated |", "basis | approved |") != card
 
 
+def test_a_figure_that_lies_in_the_folder_already_is_shown(folder):
+    (folder / "figures").mkdir()
+    (folder / "figures" / "fig.png").write_bytes(b"image")
+    make_card.main([str(folder), "--figures", str(folder / "figures" / "fig.png")])
+    assert "(figures/fig.png)" in (folder / "README.md").read_text()
+    assert (folder / "figures" / "fig.png").read_bytes() == b"image"
+
+
+@pytest.mark.parametrize("before", [None, b"earlier"])
+def test_a_fault_of_the_results_takes_figures_back(folder, tmp_path, before):
+    (tmp_path / "fig.png").write_bytes(b"image")
+    if before is not None:
+        (folder / "figures").mkdir()
+        (folder / "figures" / "fig.png").write_bytes(before)
+    there = sorted(folder.rglob("*"))
+    with pytest.raises(InputError, match=r"holds no results\.json"):
+        make_card.main([str(folder), "--figures", str(tmp_path / "fig.png"), "--results", str(tmp_path / "nothere")])
+    assert sorted(folder.rglob("*")) == there
+    assert before is None or (folder / "figures" / "fig.png").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
