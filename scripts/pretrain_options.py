@@ -145,7 +145,7 @@ class ModelOptions:
     """Which model to start from.
 
     Raises:
-        ValueError: The options contradict each other.
+        ValueError: The options contradict each other, or a size is none.
     """
 
     _argument_group_name = "Model"
@@ -185,3 +185,12 @@ class ModelOptions:
             raise ValueError("with --config_name give either --tokenizer_name or --train_tokenizer")
         if self.config_name is None and (self.tokenizer_name or self.train_tokenizer):
             raise ValueError("--tokenizer_name and --train_tokenizer belong to --config_name (training from scratch)")
+        for name in ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "window"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"--{name} is below 1")
+        if self.lora_rank < 0:
+            raise ValueError("--lora_rank is below 0; give 0 to train all weights")
+        for name in ("dropout", "lora_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"--{name} is a share: give 0 or more, and less than 1")
