@@ -186,7 +186,7 @@ def read_embeddings(file: str | Path, *, in_memory: bool = True) -> tuple[np.nda
 
     path = Path(file)
     if not path.is_file():
-        raise InputError("no such file of embeddings", file=path)
+        raise InputError("no such file of embeddings", file=path, remedy="write it with encode.py")
     try:
         embeddings, ids = _read_parquet(path) if path.suffix == ".parquet" else _read_npy(path, in_memory)
     except (ValueError, OSError, LookupError) as error:

@@ -152,10 +152,15 @@ def _splits(options: ProbeOptions, reading: ReadingOptions) -> dict[str, Dataset
     corpus: DatasetDict = load_corpus(options.data, columns, reading)
     if options.train_split == options.test_split:
         raise InputError("--train_split and --test_split are the same", remedy="score on other documents")
-    for split in (options.train_split, options.test_split):
+    for split, other in ((options.train_split, options.test_split), (options.test_split, options.train_split)):
         if split not in corpus:
+            # The other one is no choice: nobody should score on the documents that probes were fitted on.
+            choices = ", ".join(name for name in corpus if name != other)
+            remedy = "prepare the notes with scripts/prepare_notes.py, or name --split_column"
             raise InputError(
-                f"there is no split '{split}'", file=options.data[0], remedy=f"choose from {', '.join(corpus)}"
+                f"there is no split '{split}'",
+                file=options.data[0],
+                remedy=f"choose from {choices}" if choices else remedy,
             )
     parts = {}
     for name, split in (("train", options.train_split), ("test", options.test_split)):
@@ -206,6 +211,14 @@ def _labelled(
     parts = []
     for split, part in splits.items():
         rows = [row for row, value in enumerate(values[split]) if value is not None and str(value) not in rare]
+        if not rows and any(_is_set(values[split])):
+            raise InputError(
+                f"all documents of the {split} split are of classes with fewer than {options.min_class_documents:,} "
+                "training documents",
+                file=options.data[0],
+                column=label,
+                remedy="lower --min_class_documents",
+            )
         if not rows:
             raise InputError(f"no document of the {split} split bears this label", file=options.data[0], column=label)
         if rare:

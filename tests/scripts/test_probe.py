@@ -226,10 +226,23 @@ def test_rotation_changes_no_prediction(parts):
     ("arguments", "words"),
     [
         (["--label_columns", "team"], "team"),
-        (["--label_columns", "specialty", "--test_split", "dev"], "no split 'dev'; choose from train, test"),
+        (["--label_columns", "specialty", "--test_split", "dev"], "no split 'dev'; choose from test$"),
+        (["--label_columns", "specialty", "--train_split", "dev"], "no split 'dev'; choose from train$"),
+        (
+            ["--data", "{data}/notes.csv", "--label_columns", "specialty"],
+            "no split 'test'; prepare the notes with scripts/prepare_notes.py, or name --split_column$",
+        ),
+        (
+            ["--label_columns", "specialty", "--min_class_documents", "10000"],
+            "'specialty': all documents of the train split are of classes with fewer than 10,000 training documents; "
+            "lower --min_class_documents$",
+        ),
         (["--label_columns", "specialty", "--test_split", "train"], "are the same"),
         (["--label_columns", "specialty", "--embeddings", "good.npy"], "not of the form NAME=PATH"),
-        (["--label_columns", "specialty", "--embeddings", "a={data}/none.npy"], "none.npy: no such file"),
+        (
+            ["--label_columns", "specialty", "--embeddings", "a={data}/none.npy"],
+            "none.npy: no such file of embeddings; write it with encode.py$",
+        ),
         (["--label_columns", "specialty", "--embeddings", "a={data}/half.npy"], "196 of 200|76 of 120"),
         (["--label_columns", "specialty", "--models", "a={data}"], "is not a checkpoint folder"),
         (["--label_columns", "specialty", "--models", "a=b/c", "--embeddings", "a={data}/good.npy"], "'a' stands for"),
@@ -239,6 +252,7 @@ def test_rotation_changes_no_prediction(parts):
 )
 def test_input_errors(data, arguments, words):
     np.save(data / "half.npy", np.ones((44, 2), np.float32))
+    (data / "notes.csv").write_text("text,specialty\nno fever,general\nchest pain,cardiology\n")
     (data / "half.ids.txt").write_text("".join(f"a{i}\n" for i in range(44)))
     with pytest.raises(InputError, match=words):
         _run(data, *(word.format(data=data) for word in arguments))
