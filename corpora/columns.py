@@ -7,6 +7,7 @@ import difflib
 import gzip
 import io
 import re
+import shlex
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -125,7 +126,7 @@ def _find(name: str, available: Sequence[str], file: str, option: str) -> str:
     # a near match, and the number of the others.
     near = difflib.get_close_matches(name, [column for column in available if len(column) <= 40], n=1)
     if near:
-        remedy = f"did you mean --{option} {near[0]}?"
+        remedy = f"did you mean --{option} {shlex.quote(near[0])}?"  # to be pasted into a shell
     elif len(available) == 1 and ";" in available[0]:
         remedy = "the file seems to be separated by semicolons: pass --delimiter ';'"
     else:

@@ -265,6 +265,8 @@ def test_a_missing_patient_is_a_fault_or_skipped(tmp_path):
 def test_near_column_names_are_suggested(tmp_path):
     path = write(tmp_path / "notes.csv", [{"texts": SECRET}])
     assert "did you mean --text_column texts?" in str(fault(path))
+    path = write(tmp_path / "spaced.csv", [{"text ": SECRET}])
+    assert "did you mean --text_column 'text '?" in str(fault(path))
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
