@@ -41,7 +41,8 @@ def loader_outputs(folder: str | Path) -> dict[str, np.ndarray]:
         of a tagger `(words, tags)` the probability of each word's chosen tag at its place, 0 elsewhere.
 
     Raises:
-        InputError: A loader fails, or two loaders' outputs differ by more than 1e-5 of the largest value.
+        InputError: A loader fails, or gives numbers that are not finite, or two loaders' outputs differ by more than
+            1e-5 of the largest value.
     """
     folder = Path(folder)
     check_checkpoint(folder)
@@ -59,8 +60,15 @@ def loader_outputs(folder: str | Path) -> dict[str, np.ndarray]:
             remedy="export the model again",
         ) from error
     first, *others = found
+    what = "predictions" if first == "TokenTagger" else "embeddings"
+    # All loaders agree on such weights, so that exporting them again would not help.
+    if not all(np.isfinite(output).all() for output in found.values()):
+        raise InputError(
+            f"the model's {what} of plain sentences are not finite numbers",
+            file=folder,
+            remedy="its weights are broken: publish an earlier checkpoint, or train again at a lower learning rate",
+        )
     for other in others:
-        what = "predictions" if first == "TokenTagger" else "embeddings"
         check_equal(found[first], found[other], f"{first} and {other} give different {what}", folder)
     return found
 

@@ -15,6 +15,7 @@ from model_cards.findings import Finding
 from model_cards.leak_check import MAX_FILE_BYTES, RARE_BELOW, check_folder
 from model_cards.privacy_section import AGAIN, read_audit
 from model_cards.remote_push import Gate, RemoteRepository, sha256_of
+from model_cards.repository_names import check_repo_id
 from model_cards.retries import RetryPolicy, hide_signed_addresses
 from model_cards.transfer import unpack, write_folder, write_zip
 from modeling.weights_digest import weights_digest
@@ -215,17 +216,10 @@ class HubTarget:
             InputError: The name is none, the Hub is switched off, or there is no token.
         """
         from huggingface_hub import HfApi, get_token
-        from huggingface_hub.errors import HFValidationError
-        from huggingface_hub.utils import validate_repo_id
 
         from modeling.checkpoint_folder import hub_is_offline
 
-        try:
-            validate_repo_id(self.repo_id)
-        except HFValidationError as error:
-            raise InputError("is no name of a repository", file=self.repo_id, remedy="give ORG/NAME") from error
-        if self.repo_id.count("/") != 1:
-            raise InputError("is no name of a repository", file=self.repo_id, remedy="give ORG/NAME")
+        check_repo_id(self.repo_id)
         if hub_is_offline():
             raise InputError(
                 "HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE switches the Hub off",

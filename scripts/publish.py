@@ -15,6 +15,7 @@ from command_line import RecipeParser, run
 from corpora.columns import NoteColumns
 from corpora.errors import InputError
 from corpora.records import ReadingOptions
+from model_cards.repository_names import check_repo_id
 from publication_options import AcceptanceOptions, HubOptions
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class PublishOptions(HubOptions):
             )
         if (self.target == "hub") != (self.output is None):
             raise InputError("--output names what --target folder or --target zip writes, and is needed there")
+        if self.repo_id is not None:
+            check_repo_id(self.repo_id)  # here, for a dry run asks no Hub
         if self.target != "hub" and (self.public or self.gated or self.tag):
             raise InputError("--public, --gated and --tag belong to a Hub")
 

@@ -55,6 +55,17 @@ def test_loaders_of_an_encoder_agree_and_are_compared(publication, encoder, monk
         loader_check.loader_outputs(encoder)
 
 
+def test_weights_that_give_no_numbers_are_named(folder):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: one * float("nan") for name, one in weights.items()}, folder / "model.safetensors")
+    with pytest.raises(
+        InputError, match="embeddings of plain sentences are not finite numbers; its weights are broken"
+    ):
+        loader_check.loader_outputs(folder)
+
+
 def test_outputs_are_equal_to_a_hundred_thousandth():
     one = np.array([[1.0, -4.0]])
     loader_check.check_equal(one, one + 3e-5, "", "")  # of the largest value, 4
@@ -202,6 +213,8 @@ def test_an_accepted_risk_stands_in_the_card(folder, corpus, tmp_path, capsys):
         (["--target", "zip"], "--output"),
         (["--target", "zip", "--output", "a.zip", "--public"], "belong to a Hub"),
         (["--repo_id", "a/b"], "--corpus"),
+        (["--repo_id", "a/b/c", "--without_corpus", "--dry_run"], "a/b/c: is no name of a repository; give ORG/NAME"),
+        (["--repo_id", "model", "--without_corpus", "--dry_run"], "model: is no name of a repository; give ORG/NAME"),
         (["--repo_id", "a/b", "--corpus", "x.csv", "--without_corpus"], "--corpus"),
         (["--repo_id", "a/b", "--without_corpus", "--max_file_gb", "0"], "max_file_gb"),
         (["--repo_id", "a/b", "--without_corpus", "--accept_privacy_risk", " "], "needs a reason"),
