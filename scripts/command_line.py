@@ -136,7 +136,8 @@ class RecipeParser:
             extra.setdefault("nargs", "+")
         elif bool in members(hint) and not is_flag(hint):
             extra.update(nargs="?", const="true")
-        text = field.metadata.get("help", "").replace("%", "%%")
+        # Texts of transformers are written for argparse, with %% for a percent sign; ours are plain.
+        text = field.metadata.get("help", "").replace("%%", "%").replace("%", "%%")
         shown = "required" if not _has_default(field) else f"default: {_default(field)}".replace("%", "%%")
         words = f"{text} ({describe(hint).replace('%', '%%')}; {shown})".lstrip()
         if field.metadata.get("positional") and not _is_leading_list(field, hint):

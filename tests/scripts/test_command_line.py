@@ -221,6 +221,20 @@ def test_help_is_grouped_by_declaring_class(capsys):
     assert "derived" not in text
 
 
+def test_a_percent_sign_is_shown_once_whoever_wrote_the_help(capsys):
+    from transformers import TrainingArguments
+
+    @dataclass
+    class ForArgparse:
+        share: float = field(default=0.1, metadata={"help": "Share, 10%% of it."})
+        rest: float = field(default=1.0, metadata={"help": "Rest, 100% of it."})
+
+    with pytest.raises(SystemExit):
+        RecipeParser([ForArgparse, TrainingArguments]).parse(["--help"])
+    text = capsys.readouterr().out
+    assert "100% of it" in text and "10% of it" in text and "%%" not in text
+
+
 def test_every_training_argument_is_accepted(tmp_path):
     from transformers import TrainingArguments
 
