@@ -80,6 +80,8 @@ def main(argv: list[str]) -> int:
     """Run the study, or print its plan."""
     # The recipe of a study is no recipe of options.
     words = ["--study", *argv] if argv and not argv[0].startswith("-") else argv
+    if not any(word.partition("=")[0] in ("--study", "--help", "-h") for word in words):
+        raise InputError("no study is named", remedy="begin with its recipe, for example recipes/study_demo.yaml")
     (options,) = RecipeParser([StudyOptions], description=" ".join(__doc__.split("\n\n")[0].split())).parse(words)
     output = Path(options.output_dir)
     if output.exists() and not output.is_dir():

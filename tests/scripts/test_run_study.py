@@ -90,6 +90,13 @@ def test_a_study_from_notes_to_a_report(recipe, tmp_path, capsys):
     }
 
 
+@pytest.mark.parametrize("words", [[], ["--output_dir", "{tmp}/out"], ["--output_dir", "{tmp}/out", "study.yaml"]])
+def test_a_study_without_a_recipe_is_told_of_one(tmp_path, words):
+    with pytest.raises(InputError, match=r"no study is named; begin with its recipe, .* recipes/study_demo\.yaml"):
+        run_study.main([word.format(tmp=tmp_path) for word in words])
+    assert (ROOT / "recipes" / "study_demo.yaml").is_file() and not (tmp_path / "out").exists()
+
+
 def test_a_failure_stops_only_what_needs_it(recipe, tmp_path, capsys, monkeypatch):
     content = yaml.safe_load(recipe.read_text())
     content["corpora"]["clinic"] = {"demo": {"patients": 20}, "labels": ["specialty"], "prepare": {"min_words": 100000}}
