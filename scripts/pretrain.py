@@ -23,9 +23,10 @@ from corpora.records import ReadingOptions
 from corpora.sources import find_sources
 from launching import is_main_process, say, warn_about_missing_processes
 from modeling.checkpoint_folder import check_checkpoint
+from pretrain_checks import check_output
 from pretrain_options import CardOptions, ModelOptions, NotesOptions, ObjectiveOptions, RowOptions, SpaceOptions
 from publication_options import PublicationOptions
-from run_folder import SUMMARY, check_settings, prepare_run_folder, remove_if_empty
+from run_folder import SUMMARY, check_settings, empty_run_folder, prepare_run_folder, remove_if_empty
 from run_summary import corpus_facts, run_summary, seconds_before, with_tokens
 from token_budget import steps_for_tokens
 
@@ -339,10 +340,11 @@ def main(argv: list[str]) -> int:
     refuse_what_fsdp_cannot(training, lora=bool(options.model.lora_rank), log_space=bool(options.space.log_space))
     quiet_libraries()
     folder = Path(training.output_dir)
+    check_output(folder, options.notes, options.model, restart=options.objective.restart)
     warn_about_missing_processes(training.world_size)
     with training.main_process_first(local=False):
         if is_main_process():
-            prepare_run_folder(folder, restart=options.objective.restart)
+            prepare_run_folder(folder)
         try:
             corpus = read_corpus(options)
             if options.space.log_space and "validation" not in corpus:
@@ -352,6 +354,8 @@ def main(argv: list[str]) -> int:
         except InputError:
             remove_if_empty(folder)
             raise
+        if options.objective.restart and is_main_process():
+            empty_run_folder(folder)
         check_settings(folder, run_settings(options, corpus))
     if (folder / SUMMARY).is_file():
         say(f"{folder} is finished already; pass --restart to train it anew")

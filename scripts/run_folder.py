@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +46,27 @@ FREE_SETTINGS = frozenset(
 )
 
 
-def prepare_run_folder(folder: Path, *, restart: bool) -> None:
-    """Create the folder, or empty it with `restart`.
+def refuse_inputs_within(folder: Path, inputs: Iterable[tuple[str, str | Path | None]]) -> None:
+    """Make sure that a run does not read what it would delete or write over.
+
+    Args:
+        folder: Of the run.
+        inputs: What each is, for messages, and its path; Hub ids and what is not given pass.
+
+    Raises:
+        InputError: One is the folder, or lies in it.
+    """
+    for what, name in inputs:
+        if name is None or not Path(name).exists():
+            continue
+        # Of a link, its own place or that of its target may be in the folder.
+        for place in (os.path.abspath, os.path.realpath):
+            if Path(place(name)).is_relative_to(place(folder)):
+                raise InputError(f"{what} lies in the output folder", file=folder, remedy="choose another --output_dir")
+
+
+def prepare_run_folder(folder: Path) -> None:
+    """Create the folder of a run.
 
     Raises:
         InputError: It holds something that is not a run of ours, or cannot be written.
@@ -56,9 +77,13 @@ def prepare_run_folder(folder: Path, *, restart: bool) -> None:
         raise InputError(
             "the output folder holds files that are not of a run", file=folder, remedy="choose another --output_dir"
         )
-    if restart and folder.is_dir():
-        shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def empty_run_folder(folder: Path) -> None:
+    """Delete an earlier run; call it when all that can be found wrong beforehand is not."""
+    shutil.rmtree(folder)
+    folder.mkdir()
 
 
 def remove_if_empty(folder: Path) -> None:
