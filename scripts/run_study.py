@@ -25,7 +25,14 @@ from study_jobs import StudyJobs, threads_of_each
 from study_options import check_options
 from study_plan import manifest, plan
 from study_recipe import read_study
-from study_runner import StudyFolder, chosen_steps, end_with_sigterm, with_dependents, with_needs
+from study_runner import (
+    StudyFolder,
+    chosen_steps,
+    end_with_sigterm,
+    refuse_foreign_folder,
+    with_dependents,
+    with_needs,
+)
 from study_time import TimeTable
 
 
@@ -84,14 +91,18 @@ def main(argv: list[str]) -> int:
         raise InputError("no study is named", remedy="begin with its recipe, for example recipes/study_demo.yaml")
     (options,) = RecipeParser([StudyOptions], description=" ".join(__doc__.split("\n\n")[0].split())).parse(words)
     output = Path(options.output_dir)
-    if output.exists() and not output.is_dir():
-        raise InputError("the output is a file, not a folder", file=output, remedy="choose another --output_dir")
+    refuse_foreign_folder(output, Path(options.study))
     study = read_study(options.study, _inputs(options.inputs), options.base)
     steps = plan(study, output)
     check_options(steps, output, options.study)
     folder = StudyFolder(output, steps)
     wanted = with_needs(chosen_steps(steps, options.only, "--only"), steps) if options.only else steps
-    redone = with_dependents(chosen_steps(steps, options.redo, "--redo"), steps)
+    chosen = chosen_steps(steps, options.redo, "--redo")
+    if unwanted := [step.name for step in chosen if step not in wanted]:
+        raise InputError(
+            f"--redo would delete {unwanted[0]}, which --only leaves out", remedy="name it in --only too, or in neither"
+        )
+    redone = with_dependents(chosen, steps)
     table = TimeTable(folder, wanted, threads_of_each(options.jobs) if options.jobs > 1 else None)
     if options.dry_run:
         print(table.plan([step.name for step in redone], options.jobs))

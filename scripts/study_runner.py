@@ -20,6 +20,7 @@ import yaml
 
 from corpora.errors import InputError
 from corpora.json_files import read_json, write_json
+from reporting.study_results import MANIFEST
 from study_plan import Step, step_digests
 
 SCRIPTS = Path(__file__).resolve().parent
@@ -105,13 +106,20 @@ class StudyFolder:
             )
 
     def forget(self, step: Step) -> None:
-        """Delete what a step made."""
+        """Delete what a step made; where nothing shows that it was ever started, what is in its place is not its."""
+        if not any(file.exists() for file in self._traces(step)):
+            return
         for kind in ("json", "seconds"):
             (self.folder / "steps" / f"{step.name}.{kind}").unlink(missing_ok=True)
         if step.folder.is_dir():
             shutil.rmtree(step.folder)
         elif step.script != "make_card.py":  # a person's words in a card stay; the script writes all else anew
             step.folder.unlink(missing_ok=True)
+
+    def _traces(self, step: Step) -> list[Path]:
+        """Return the files of which a step leaves one as soon as it starts."""
+        ends = [self.folder / "steps" / f"{step.name}.{kind}" for kind in ("json", "seconds")]
+        return [self.recipe(step), self.log(step), *ends]
 
     def finish(self, step: Step, seconds: float) -> None:
         """Remember that a step is finished."""
@@ -210,6 +218,27 @@ class StudyFolder:
             return f"see {self.log(step)}"
         # The script speaks of its own options, which the command line of a study has not.
         return told[-1] + (f" (options of this step stand in the recipe under {step.section})" if step.section else "")
+
+
+def refuse_foreign_folder(folder: Path, recipe: Path) -> None:
+    """Make sure that a study is written to a new folder or to that of a study, for --redo deletes what is in it.
+
+    Args:
+        folder: Of the study.
+        recipe: Of the study, which may lie in the folder beforehand.
+
+    Raises:
+        InputError: It is a file, or holds something that no study put there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError("the output is a file, not a folder", file=folder, remedy="choose another --output_dir")
+    if not folder.is_dir() or (folder / MANIFEST).is_file():
+        return
+    # A run that was killed before it wrote the manifest leaves the lock.
+    if any(file.name != LOCK and file.resolve() != recipe.resolve() for file in folder.iterdir()):
+        raise InputError(
+            "the output folder holds files that are not of a study", file=folder, remedy="choose another --output_dir"
+        )
 
 
 def chosen_steps(steps: Sequence[Step], patterns: Sequence[str], option: str) -> list[Step]:

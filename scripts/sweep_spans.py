@@ -20,6 +20,7 @@ from column_options import DocumentColumns
 from command_line import RecipeParser, run
 from corpora.errors import InputError
 from study_recipe import PREPARED
+from study_runner import refuse_foreign_folder
 
 RECIPE = "sweep.yaml"
 
@@ -121,8 +122,7 @@ def main(argv: list[str] | None = None) -> int:
     """Write the recipe and run it."""
     (options,) = RecipeParser([SweepOptions], description=" ".join(__doc__.split("\n\n")[0].split())).parse(argv)
     output = Path(options.output_dir)
-    if output.exists() and not output.is_dir():
-        raise InputError("the output is a file, not a folder", file=output, remedy="choose another --output_dir")
+    refuse_foreign_folder(output, output / RECIPE)
     prepared = [folder for folder in options.notes if (Path(folder) / PREPARED).is_file()]
     if prepared and options.sample_share != 1:
         raise InputError(

@@ -13,6 +13,9 @@ import yaml
 import run_study
 from corpora.errors import InputError
 from reporting.claims_report import judge_evidence, load_evidence
+from study_plan import plan
+from study_recipe import read_study
+from study_runner import StudyFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -111,6 +114,29 @@ def test_a_failure_stops_only_what_needs_it(recipe, tmp_path, capsys, monkeypatc
     assert (tmp_path / "out/report/report.html").is_file() and "corpus/clinic" in (
         tmp_path / "out/report/report.html"
     ).read_text()
+
+
+def test_nothing_is_deleted_that_no_step_made(recipe, tmp_path):
+    output = tmp_path / "out"
+    mine = output / "corpora/wards/mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("keep")
+    for more in ((), ("--dry_run",)):
+        with pytest.raises(InputError, match="out: the output folder holds files that are not of a study; choose"):
+            run(recipe, output, *more)
+    assert [file for file in output.rglob("*") if file.is_file()] == [mine]
+    # In a study's folder, too, what lies in the place of a step that was never started is not the step's.
+    (output / "study.json").write_text("{}")
+    with pytest.raises(InputError, match="--redo would delete corpus/wards, which --only leaves out"):
+        run(recipe, output, "--only", "notes/*", "--redo", "corpus/wards")
+    steps = plan(read_study(str(recipe), {}, None), output)
+    folder, step = StudyFolder(output, steps), next(step for step in steps if step.name == "corpus/wards")
+    folder.forget(step)
+    assert mine.read_text() == "keep"
+    folder.log(step).parent.mkdir(parents=True)
+    folder.log(step).write_text("")
+    folder.forget(step)
+    assert not mine.exists()
 
 
 def test_killed_and_run_again_while_a_step_lives_on(recipe, tmp_path):

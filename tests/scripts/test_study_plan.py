@@ -390,6 +390,11 @@ def test_the_sweep_over_spans_is_a_valid_study(make_encoder, tmp_path, capsys):
     assert written["corpora"]["notes"]["prepare"]["sample_share"] == 0.5
     with pytest.raises(InputError, match="--jobs is below 1"):
         sweep_spans.main([*words, "--jobs", "0"])
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/mine.txt").write_text("keep")
+    with pytest.raises(InputError, match="thesis: the output folder holds files that are not of a study"):
+        sweep_spans.main([*words, "--output_dir", str(tmp_path / "thesis")])
+    assert [file.name for file in (tmp_path / "thesis").iterdir()] == ["mine.txt"]
     (tmp_path / "prepared").mkdir()
     (tmp_path / "prepared/preparation.json").write_text("{}")
     with pytest.raises(InputError, match="a sample is drawn when notes are prepared"):
