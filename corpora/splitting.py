@@ -157,7 +157,7 @@ def _draws(units: NDArray[np.int64], n_units: int, keys: NDArray[np.uint64], see
 
 
 def share_warnings(splits: NDArray[np.int8], units: NDArray[np.int64], options: SplitOptions) -> list[str]:
-    """Say where the shares reached lie far from those asked for, and how large the largest unit is."""
+    """Say which splits got nothing, where the shares reached lie far from those asked for, and the largest unit."""
     documents = max(len(splits), 1)
     reached = np.bincount(splits, minlength=len(SPLITS)) / documents
     missed = [
@@ -169,4 +169,8 @@ def share_warnings(splits: NDArray[np.int8], units: NDArray[np.int64], options: 
         return []
     largest = int(np.bincount(units).max()) if len(units) else 0
     cause = f"the largest group of patients and near-duplicates that belong together has {largest:,} documents"
-    return ["; ".join([*missed, cause])]
+    empty = " and ".join(
+        name for name, got, asked in zip(SPLITS, reached, options.shares, strict=True) if asked and not got
+    )
+    nothing = [f"{empty} got no documents; prepare more patients, or give a larger share"]
+    return [*(nothing if empty else []), "; ".join([*missed, cause])]

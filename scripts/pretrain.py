@@ -23,7 +23,7 @@ from corpora.records import ReadingOptions
 from corpora.sources import find_sources
 from launching import is_main_process, say, warn_about_missing_processes
 from modeling.checkpoint_folder import check_checkpoint
-from pretrain_checks import check_output
+from pretrain_checks import check_output, check_validation
 from pretrain_options import CardOptions, ModelOptions, NotesOptions, ObjectiveOptions, RowOptions, SpaceOptions
 from publication_options import PublicationOptions
 from run_folder import SUMMARY, check_settings, empty_run_folder, prepare_run_folder, remove_if_empty
@@ -347,8 +347,7 @@ def main(argv: list[str]) -> int:
             prepare_run_folder(folder)
         try:
             corpus = read_corpus(options)
-            if options.space.log_space and "validation" not in corpus:
-                raise InputError("--log_space needs validation documents", remedy="name them in --validation_file")
+            check_validation(corpus, options.notes, training, options.space.log_space)
             if publication is not None:
                 publication.check_corpus(corpus)
         except InputError:

@@ -85,6 +85,9 @@ def test_a_unit_too_large_for_the_small_splits_goes_to_train_with_a_warning():
     (warning,) = share_warnings(split, units, options)
     assert "validation holds 5.0%" in warning and "900 documents" in warning
     assert share_warnings(np.repeat([0, 1, 2], [80, 10, 10]), np.arange(100), options) == []
+    warning, _ = share_warnings(np.zeros(6, np.int8), np.repeat(np.arange(3), 2), options)
+    assert warning == "validation and test got no documents; prepare more patients, or give a larger share"
+    assert len(share_warnings(np.zeros(6, np.int8), np.repeat(np.arange(3), 2), SplitOptions(0, 0.1))) == 2
 
 
 def test_tiny_and_partial_splits():

@@ -66,3 +66,14 @@ def test_no_restart_deletes_the_notes_or_a_run_before_all_is_read(base, notes_fi
     with pytest.raises(InputError, match="column 'report'"):
         pretrain.main(words(base, notes_file, output, "--restart", "--text_column", "report"))
     assert files(tmp_path) == before
+
+
+def test_no_run_starts_that_would_evaluate_on_nothing(base, notes_file, tmp_path):
+    given = words(base, notes_file, tmp_path / "run", "--eval_strategy", "steps", "--eval_steps", 1)
+    with pytest.raises(InputError, match=r"notes.jsonl: there are no validation documents .*--eval_strategy no$"):
+        pretrain.main(given)
+    best = ["--load_best_model_at_end", "--save_strategy", "steps", "--save_steps", "1"]
+    with pytest.raises(InputError, match=r"--eval_strategy no --no_load_best_model_at_end$"):
+        pretrain.main([*given, *best])
+    assert not (tmp_path / "run").exists()
+    pretrain.parse_options([*given, *best, "--eval_strategy", "no", "--no_load_best_model_at_end"])  # as it says
