@@ -31,6 +31,7 @@ from corpora.shards import Shard
 from embedding_files import EmbeddingOutput, digest_of_model, read_embeddings
 from encoder_options import EncoderOptions
 from modeling.checkpoint_folder import check_checkpoint
+from modeling.devices import check_device
 from space_documents import Source, SpaceDocuments, halves, matched_embeddings, read_documents, read_sources
 from space_options import MeasureOptions, SpaceOptions
 
@@ -252,6 +253,7 @@ def main(argv: list[str] | None = None) -> None:
     if measuring.similarity_file and all(source.is_file for source in sources):
         raise InputError("--similarity_file needs a checkpoint to embed its texts")
     _check_folder(Path(options.output_dir))
+    check_device(encoding.device)  # before documents are read and the folder is made
     documents = read_documents(options, reading, sources)
     for source in sources:
         if source.is_file:

@@ -23,6 +23,7 @@ from corpora.json_files import write_json
 from corpora.records import ReadingOptions
 from metrics.privacy_verdict import THRESHOLDS, privacy_verdict
 from modeling.checkpoint_folder import check_checkpoint
+from modeling.devices import check_device
 from modeling.weights_digest import weights_digest
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def audit(options: AuditOptions, attacks: AttackOptions) -> dict[str, Any]:
         The content of `privacy_audit.json`.
 
     Raises:
-        InputError: A checkpoint, the documents or the canaries are at fault, or an attack that was asked for needs a
-            head that the checkpoint does not have.
+        InputError: A checkpoint, the documents, the canaries or the device are at fault, or an attack that was asked
+            for needs a head that the checkpoint does not have.
     """
     check_checkpoint(options.model)
     if options.reference is not None:
@@ -51,6 +52,7 @@ def audit(options: AuditOptions, attacks: AttackOptions) -> dict[str, Any]:
                 file=options.reference,
                 remedy="give the checkpoint that training started from",
             )
+    check_device(attacks.device)
     canary_file = find_canaries(options)
     canaries = read_canaries(canary_file) if canary_file is not None else None
     if canaries is None and "canaries" in (options.attacks or ()):

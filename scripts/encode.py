@@ -21,6 +21,7 @@ from encoded_documents import encode_documents
 from encoder_options import EncoderOptions
 from launching import Processes, joined_processes, warn_about_missing_processes
 from modeling.checkpoint_folder import check_checkpoint
+from modeling.devices import check_device
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -67,6 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     else:
         output = EmbeddingShard(options.output, shard, overwrite=options.overwrite)
     check_checkpoint(options.model)
+    check_device(encoding.device)  # before documents are read, which can take long
     with joined_processes() as processes:
         warn_about_missing_processes(processes.count)
         _encode(options, encoding, reading, output, processes)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from modeling.devices import check_device
+
 if TYPE_CHECKING:
     from modeling.document_encoder import DocumentEncoder
 
@@ -49,10 +51,11 @@ class EncoderOptions:
         """Load a checkpoint to read documents in this way.
 
         Raises:
-            InputError: It cannot be loaded, or the lengths do not fit it.
+            InputError: It cannot be loaded, the lengths do not fit it, or the device cannot be used.
         """
         from modeling.document_encoder import DocumentEncoder
 
+        check_device(self.device)
         return DocumentEncoder.from_pretrained(
             checkpoint,
             device=self.device,

@@ -255,6 +255,7 @@ def test_equal_vectors_and_few_documents_are_dashes_not_errors(notes, tmp_path):
         (["{whole}"], "holds int64 values, not floating point numbers"),
         (["{missing}"], "no such file of embeddings"),
         (["{vectors}", "--similarity_file", "x.csv"], "needs a checkpoint"),
+        (["{encoder}", "--data", "{notes}", "--device", "nonsense"], "--device nonsense cannot be used here; give cpu"),
         (["{vectors}", "--ks", "0"], "--ks is below 1"),
         (["{vectors}", "--output_dir", "{notes}"], "the output is a file"),
         (["{vectors}", "--output_dir", "{folder}"], "files that are not of an analysis"),

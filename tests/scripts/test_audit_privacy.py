@@ -176,6 +176,15 @@ def test_secret_losses_equal_a_plain_loop(case):
         assert loss == pytest.approx(expected, abs=1e-4)
 
 
+def test_a_device_that_is_not_there_is_told_before_anything_is_read(make_encoder):
+    unread = ["nowhere.jsonl"]
+    with pytest.raises(InputError, match=r"^--device nonsense cannot be used here; give cpu, or leave it out$"):
+        audit(
+            AuditOptions(model=str(make_encoder("bert")), members=unread, nonmembers=unread),
+            AttackOptions(device="nonsense"),
+        )
+
+
 def test_a_checkpoint_without_a_head_is_audited_by_its_embeddings(make_encoder, tmp_path):
     encoder = str(make_encoder("bert"))
     random = np.random.default_rng(5)

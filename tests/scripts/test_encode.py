@@ -97,6 +97,12 @@ def test_splits_are_chosen_and_ordered(make_encoder, tmp_path):
     assert not list(tmp_path.glob("dev*"))
 
 
+def test_a_device_that_is_not_there_is_one_line_and_leaves_nothing(make_encoder, notes, tmp_path):
+    with pytest.raises(InputError, match=r"^--device nonsense cannot be used here; give cpu, or leave it out$"):
+        encode.main(_arguments(make_encoder("bert"), notes, tmp_path / "deep" / "out.npy", "--device", "nonsense"))
+    assert not (tmp_path / "deep").exists()
+
+
 def test_existing_output_is_kept_unless_told(make_encoder, notes, tmp_path):
     output = tmp_path / "out.npy"
     output.write_bytes(b"mine")
