@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pretrain_options import ModelOptions
+from run_folder import TOKENIZER
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -31,7 +32,7 @@ def new_tokenizer(options: ModelOptions, folder: Path, documents: Callable[[], D
 
     if not options.train_tokenizer:
         return load_tokenizer(options.tokenizer_name)
-    trained = folder / "tokenizer"
+    trained = folder / TOKENIZER
     if not (trained / "tokenizer_config.json").is_file():
         train_tokenizer(documents(), options.vocab_size).save_pretrained(trained)
     return load_tokenizer(trained)

@@ -26,7 +26,14 @@ from modeling.checkpoint_folder import check_checkpoint
 from pretrain_checks import check_output, check_validation
 from pretrain_options import CardOptions, ModelOptions, NotesOptions, ObjectiveOptions, RowOptions, SpaceOptions
 from publication_options import PublicationOptions
-from run_folder import SUMMARY, check_settings, empty_run_folder, prepare_run_folder, remove_if_empty
+from run_folder import (
+    SUMMARY,
+    check_settings,
+    empty_run_folder,
+    prepare_run_folder,
+    remove_if_empty,
+    remove_if_unstarted,
+)
 from run_summary import corpus_facts, run_summary, seconds_before, with_tokens
 from token_budget import steps_for_tokens
 
@@ -255,7 +262,11 @@ def build_trainer(
     datasets: dict[str, Dataset],
     head_untrained: bool,
 ) -> AdaptationTrainer:
-    """Return the trainer of the objective."""
+    """Return the trainer of the objective.
+
+    Raises:
+        InputError: The options do not fit each other, the model or the machine.
+    """
     from trainers import DeclutrTrainer, MlmTrainer, NoteCategoryTrainer
 
     training = options.training
@@ -265,13 +276,18 @@ def build_trainer(
         if training.head_warmup_steps:
             say("the checkpoint has no masked-LM head: a new one is trained alone for the first tenth of the steps")
     trainers = {"mlm": MlmTrainer, "declutr": DeclutrTrainer, "note_category": NoteCategoryTrainer}
-    return trainers[options.objective.objective](
-        model,
-        training,
-        processing_class=tokenizer,
-        train_dataset=datasets["train"],
-        eval_dataset=datasets.get("validation"),
-    )
+    try:
+        return trainers[options.objective.objective](
+            model,
+            training,
+            processing_class=tokenizer,
+            train_dataset=datasets["train"],
+            eval_dataset=datasets.get("validation"),
+        )
+    except InputError:
+        raise
+    except (ValueError, ImportError) as error:  # what transformers says of its own options
+        raise InputError(f"these options cannot be trained with ({error})", remedy="change them") from error
 
 
 def watch_space(trainer: AdaptationTrainer, documents: Dataset, count: int) -> None:
@@ -333,11 +349,13 @@ def main(argv: list[str]) -> int:
     publication = None if {"-h", "--help"} & set(argv) else check_inputs(argv)
     options = parse_options(argv)
     from trainers.fully_sharded import refuse_what_fsdp_cannot
+    from trainers.optional_packages import refuse_missing_packages
 
     training = options.training
     if options.notes.streaming:
         check_streaming(options)
     refuse_what_fsdp_cannot(training, lora=bool(options.model.lora_rank), log_space=bool(options.space.log_space))
+    refuse_missing_packages(training)
     quiet_libraries()
     folder = Path(training.output_dir)
     check_output(folder, options.notes, options.model, restart=options.objective.restart)
@@ -359,7 +377,12 @@ def main(argv: list[str]) -> int:
     if (folder / SUMMARY).is_file():
         say(f"{folder} is finished already; pass --restart to train it anew")
     else:
-        train(options, corpus, folder, started)
+        try:
+            train(options, corpus, folder, started)
+        except InputError:
+            if is_main_process():
+                remove_if_unstarted(folder)
+            raise
     finish_distributed()
     if publication is not None and is_main_process():
         gc.collect()  # what the trainer held, for others need the memory now

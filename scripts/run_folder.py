@@ -14,6 +14,7 @@ from corpora.json_files import write_json
 
 SETTINGS = "run_settings.json"
 SUMMARY = "training_summary.json"
+TOKENIZER = "tokenizer"  # a folder, of a run that trains its own
 
 # Changing these between an interruption and its resumption does not change the result.
 FREE_SETTINGS = frozenset(
@@ -92,6 +93,12 @@ def remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
+def remove_if_unstarted(folder: Path) -> None:
+    """Take back the folder of a run that was refused before it saved anything: its settings, and its tokenizer."""
+    if folder.is_dir() and {file.name for file in folder.iterdir()} <= {SETTINGS, TOKENIZER}:
+        shutil.rmtree(folder)
+
+
 def check_settings(folder: Path, settings: dict[str, Any]) -> None:
     """Compare with the settings of an earlier run in the folder, and store them when there is none.
 
@@ -108,7 +115,7 @@ def check_settings(folder: Path, settings: dict[str, Any]) -> None:
     if not changed:
         return
     if not any(folder.glob("checkpoint-*")) and not (folder / SUMMARY).is_file():
-        shutil.rmtree(folder / "tokenizer", ignore_errors=True)
+        shutil.rmtree(folder / TOKENIZER, ignore_errors=True)
         write_json(path, kept)
     else:
         raise InputError(

@@ -9,6 +9,7 @@ from transformers import TrainingArguments
 
 from collators.masking import MaskingOptions
 from modeling.pooling import POOLING_MODES
+from trainers.argument_ranges import check_ranges
 
 # Fewer different lengths, all of which suit the kernels of a compiler.
 COMPILED_MULTIPLE = 32
@@ -70,6 +71,7 @@ class AdaptationArguments(TrainingArguments):
     logging_nan_inf_filter: bool = field(default=False, metadata={"help": "Always false: NaN is to be seen."})
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         super().__post_init__()
         self.remove_unused_columns = False
         self.prediction_loss_only = True

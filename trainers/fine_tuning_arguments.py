@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from transformers import TrainingArguments
 
+from trainers.argument_ranges import check_ranges
+
 
 @dataclass
 class FineTuningArguments(TrainingArguments):
@@ -28,6 +30,7 @@ class FineTuningArguments(TrainingArguments):
     remove_unused_columns: bool = field(default=False, metadata={"help": "Always false: the collator needs them."})
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         super().__post_init__()
         self.remove_unused_columns = False
         if self.freeze not in ("none", "embeddings", "all") and not self.freeze.isdecimal():

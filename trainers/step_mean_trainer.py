@@ -14,6 +14,7 @@ from collators.epochs import EpochDataset
 from collators.random_order import RandomOrder
 from modeling.processor_dropout import drop_quickly
 from trainers.epoch_callback import EpochCallback
+from trainers.optional_packages import refuse_missing_packages
 from trainers.parameter_groups import give_own_rate
 
 
@@ -25,6 +26,9 @@ class StepMeanTrainer(Trainer):
 
     Args:
         kwargs: As in `Trainer`.
+
+    Raises:
+        InputError: The arguments ask for a package that is not installed.
     """
 
     # Read by transformers >= 5.22; older versions come to the same conclusion from `model_accepts_loss_kwargs` and the
@@ -32,6 +36,8 @@ class StepMeanTrainer(Trainer):
     loss_is_scaled_for_ga = True
 
     def __init__(self, **kwargs: Any) -> None:
+        if kwargs.get("args") is not None:
+            refuse_missing_packages(kwargs["args"])
         super().__init__(**kwargs)
         # Makes the Trainer count the labels of a whole step and hand the number to `compute_loss`.
         self.model_accepts_loss_kwargs = True

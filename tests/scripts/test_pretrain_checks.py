@@ -4,6 +4,7 @@ import pytest
 
 import pretrain
 from corpora.errors import InputError
+from run_folder import remove_if_unstarted
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +78,44 @@ def test_no_run_starts_that_would_evaluate_on_nothing(base, notes_file, tmp_path
         pretrain.main([*given, *best])
     assert not (tmp_path / "run").exists()
     pretrain.parse_options([*given, *best, "--eval_strategy", "no", "--no_load_best_model_at_end"])  # as it says
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--learning_rate", -1], "learning_rate must be at least 0, got -1"),
+        (["--per_device_eval_batch_size", 0], "per_device_eval_batch_size must be at least 1, got 0"),
+        (["--optim", "lion_8bit"], r"--optim lion_8bit cannot be used here \(.*bitsandbytes"),
+        (["--optim", "grokadamw"], "--optim grokadamw cannot be used here"),
+        (["--report_to", "nonsense"], "--report_to nonsense is unknown; choose from none, "),
+        (["--report_to", "wandb"], "--report_to wandb needs a package that is not installed"),
+    ],
+)
+def test_options_that_cannot_be_trained_with_leave_nothing(base, notes_file, tmp_path, monkeypatch, more, told):
+    # As where they are not installed.
+    monkeypatch.setattr("transformers.integrations.integration_utils.is_wandb_available", lambda: False)
+    for name in ("is_bitsandbytes_available", "is_grokadamw_available"):
+        monkeypatch.setattr(f"transformers.trainer_optimizer.{name}", lambda *_: False)
+    with pytest.raises(InputError, match=told):
+        pretrain.main(words(base, notes_file, tmp_path / "run", *more))
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_the_trainer_refuses_is_one_line_and_leaves_nothing(notes_file, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise ValueError("these two\nexclude each other")
+
+    monkeypatch.setattr("trainers.MlmTrainer", refuse)
+    given = words("", notes_file, tmp_path / "run")
+    given = [*given[:2], *given[4:], "--config_name", "roberta", "--train_tokenizer", "--vocab_size", "320"]
+    given += ["--hidden_size", "16", "--num_hidden_layers", "1", "--num_attention_heads", "2", "--window", "40"]
+    with pytest.raises(InputError, match=r"^these options cannot be trained with \(these two exclude each other\)"):
+        pretrain.main(given)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_refused_run_keeps_what_an_earlier_one_saved(tmp_path):
+    (tmp_path / "checkpoint-5").mkdir()
+    (tmp_path / "run_settings.json").write_text("{}")
+    remove_if_unstarted(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
