@@ -94,6 +94,9 @@ def main(argv: list[str]) -> int:
     refuse_foreign_folder(output, Path(options.study))
     study = read_study(options.study, _inputs(options.inputs), options.base)
     steps = plan(study, output)
+    # Which imports what all the scripts need: some seconds without a word.
+    if not options.dry_run:
+        print(f"Checking the options of {len(steps)} steps.", flush=True)
     check_options(steps, output, options.study)
     folder = StudyFolder(output, steps)
     wanted = with_needs(chosen_steps(steps, options.only, "--only"), steps) if options.only else steps
