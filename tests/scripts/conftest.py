@@ -1,4 +1,4 @@
-"""Scripts that are killed with SIGKILL from inside, at an exact place, and started again."""
+"""What tests of scripts share: a small base and notes, and scripts that are killed at an exact place and run again."""
 
 import json
 
@@ -84,3 +84,25 @@ def play_killed(run_forked, tmp_path):
         run_forked(tmp_path / "program.py", json.dumps(scenarios))
 
     return play
+
+
+@pytest.fixture
+def caches(tmp_path, monkeypatch):
+    """Keep the cache of datasets in the folder of the test."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+@pytest.fixture
+def base(make_model, tmp_path):
+    """Return the folder of a tiny masked language model."""
+    model, tokenizer = make_model("roberta")
+    model.save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    return tmp_path / "base"
+
+
+@pytest.fixture
+def notes_file(notes, tmp_path):
+    """Return a file of notes."""
+    notes.to_json(tmp_path / "notes.jsonl")
+    return tmp_path / "notes.jsonl"

@@ -14,23 +14,7 @@ from corpora.errors import InputError
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(autouse=True)
-def caches(tmp_path, monkeypatch):
-    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
-
-
-@pytest.fixture
-def base(make_model, tmp_path):
-    model, tokenizer = make_model("roberta")
-    model.save_pretrained(tmp_path / "base")
-    tokenizer.save_pretrained(tmp_path / "base")
-    return tmp_path / "base"
-
-
-@pytest.fixture
-def notes_file(notes, tmp_path):
-    notes.to_json(tmp_path / "notes.jsonl")
-    return tmp_path / "notes.jsonl"
+pytestmark = pytest.mark.usefixtures("caches")
 
 
 def options(*arguments):

@@ -14,17 +14,7 @@ SMALL = ["--use_cpu", "--disable_tqdm", "--max_steps", "2", "--per_device_train_
 SMALL += ["--save_strategy", "no", "--max_length", "32", "--objective", "note_category"]
 
 
-@pytest.fixture(autouse=True)
-def caches(tmp_path, monkeypatch):
-    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
-
-
-@pytest.fixture
-def base(make_model, tmp_path):
-    model, tokenizer = make_model("roberta")
-    model.save_pretrained(tmp_path / "base")
-    tokenizer.save_pretrained(tmp_path / "base")
-    return tmp_path / "base"
+pytestmark = pytest.mark.usefixtures("caches")
 
 
 def write_csv(path, texts, **columns):

@@ -6,24 +6,7 @@ import pretrain
 from corpora.errors import InputError
 from run_folder import remove_if_unstarted
 
-
-@pytest.fixture(autouse=True)
-def caches(tmp_path, monkeypatch):
-    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
-
-
-@pytest.fixture
-def base(make_model, tmp_path):
-    model, tokenizer = make_model("roberta")
-    model.save_pretrained(tmp_path / "base")
-    tokenizer.save_pretrained(tmp_path / "base")
-    return tmp_path / "base"
-
-
-@pytest.fixture
-def notes_file(notes, tmp_path):
-    notes.to_json(tmp_path / "notes.jsonl")
-    return tmp_path / "notes.jsonl"
+pytestmark = pytest.mark.usefixtures("caches")
 
 
 def words(base, notes_file, output, *more):
