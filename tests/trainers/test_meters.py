@@ -1,8 +1,8 @@
 """Means of what is logged, and the clock of the throughput."""
 
+import math
 import time
 
-import pytest
 import torch
 from accelerate import Accelerator
 
@@ -29,4 +29,4 @@ def test_a_pause_within_a_pause_counts_once():
 def test_a_diverged_loss_is_told():
     meter = MeanMeter()
     meter.add("loss", torch.tensor(float("nan")), 3)
-    assert meter.drain(Accelerator(cpu=True))["loss"] != pytest.approx(0)
+    assert math.isnan(meter.drain(Accelerator(cpu=True))["loss"])
