@@ -13,7 +13,7 @@ import numpy as np
 from corpora.errors import InputError
 from modeling.checkpoint_folder import check_checkpoint
 from modeling.document_windows import Window, batches_by_length, cut_windows
-from modeling.loading import quiet_loading
+from modeling.loading import quiet_loading, refuse_unloadable
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -113,12 +113,8 @@ class DocumentEncoder:
         local = check_checkpoint(folder)
         from sentence_transformers import SentenceTransformer
 
-        try:
-            with quiet_loading():
-                model = SentenceTransformer(str(folder), device=device, local_files_only=local is not None)
-        except (OSError, ValueError, ImportError, LookupError) as error:
-            reason = " ".join(str(error).split(". ")[0].split())[:200]
-            raise InputError(f"the checkpoint cannot be loaded ({reason})", file=str(folder)) from error
+        with refuse_unloadable("encoder", folder), quiet_loading():
+            model = SentenceTransformer(str(folder), device=device, local_files_only=local is not None)
         if dtype == "float32":
             model = model.float()
         return cls(

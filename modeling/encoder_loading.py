@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoTokenizer,
-    PretrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
-
-from corpora.errors import InputError
 from modeling.checkpoint_folder import check_checkpoint, transformer_folder
-from modeling.loading import quiet_loading
+from modeling.loading import load_tokenizer, quiet_loading, refuse_unloadable
+
+# Imported where they are used: with transformers' auto classes come ours, and those import this module.
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
 def load_encoder(name_or_path: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -33,20 +26,21 @@ def load_encoder(name_or_path: str | Path) -> tuple[PreTrainedModel, PreTrainedT
     Raises:
         InputError: No encoder can be loaded from there.
     """
+    import torch
+    from transformers import AutoConfig, AutoModel
+
     local = check_checkpoint(name_or_path)
     source = str(transformer_folder(local) if local is not None else name_or_path)
-    try:
+    with refuse_unloadable("encoder", name_or_path), quiet_loading():
         config = AutoConfig.from_pretrained(source)
-        with quiet_loading():
-            encoder = AutoModel.from_pretrained(source, dtype=torch.float32, **without_pooler(config))
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split(". ")[0].split())[:200]
-        raise InputError(f"no encoder can be loaded from here ({reason})", file=str(name_or_path)) from error
-    return encoder, AutoTokenizer.from_pretrained(source)
+        encoder = AutoModel.from_pretrained(source, dtype=torch.float32, **without_pooler(config))
+    return encoder, load_tokenizer(source)
 
 
 def without_pooler(config: PretrainedConfig) -> dict[str, bool]:
     """Leave out a pooler that nothing here reads: its weights would be counted, and never get a gradient."""
+    from transformers import AutoModel
+
     model_class = AutoModel._model_mapping[type(config)]
     model_class = model_class[0] if isinstance(model_class, (list, tuple)) else model_class
     takes_it = "add_pooling_layer" in inspect.signature(model_class.__init__).parameters
@@ -60,5 +54,7 @@ def plain_settings(config: PretrainedConfig) -> dict[str, Any]:
 
 def config_from_settings(settings: dict[str, Any]) -> PretrainedConfig:
     """Return the configuration that `plain_settings` made a dictionary of, as its own class."""
+    from transformers import AutoConfig
+
     settings = dict(settings)
     return AutoConfig.for_model(settings.pop("model_type"), **settings)

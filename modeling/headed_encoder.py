@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from transformers import AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from modeling.encoder_layers import frozen_modules
 from modeling.encoder_loading import without_pooler
@@ -34,6 +34,9 @@ class HeadedEncoder(PreTrainedModel):
     _supports_flex_attn = True
 
     def __init__(self, config: PretrainedConfig) -> None:
+        # Not above: with transformers' auto classes come ours, which import this module.
+        from transformers import AutoModel
+
         super().__init__(config)
         encoder_config = config.encoder_config()
         self.encoder = AutoModel.from_config(encoder_config, **without_pooler(encoder_config))
@@ -109,6 +112,8 @@ class HeadedEncoder(PreTrainedModel):
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Return the tokenizer of the checkpoint that this model was loaded from."""
+        from transformers import AutoTokenizer
+
         if self._tokenizer is None:
             self._tokenizer = AutoTokenizer.from_pretrained(self.name_or_path, **self._place)
         return self._tokenizer

@@ -21,10 +21,8 @@ def load_tokenizer(name_or_path: str | Path) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoTokenizer
 
-    try:
+    with refuse_unloadable("tokenizer", name_or_path):
         return AutoTokenizer.from_pretrained(str(name_or_path))
-    except (OSError, ValueError) as error:
-        raise _not_loadable("tokenizer", name_or_path, error) from error
 
 
 def load_masked_lm(name_or_path: str | Path) -> tuple[PreTrainedModel, bool]:
@@ -41,14 +39,11 @@ def load_masked_lm(name_or_path: str | Path) -> tuple[PreTrainedModel, bool]:
 
     from modeling.head import head_parameters
 
-    try:
-        # A checkpoint saved in half precision is trained in full: optimizer updates would vanish in bf16.
-        with quiet_loading():
-            model, info = AutoModelForMaskedLM.from_pretrained(
-                str(name_or_path), output_loading_info=True, dtype=torch.float32
-            )
-    except (OSError, ValueError) as error:
-        raise _not_loadable("masked language model", name_or_path, error) from error
+    # A checkpoint saved in half precision is trained in full: optimizer updates would vanish in bf16.
+    with refuse_unloadable("masked language model", name_or_path), quiet_loading():
+        model, info = AutoModelForMaskedLM.from_pretrained(
+            str(name_or_path), output_loading_info=True, dtype=torch.float32
+        )
     return model, bool(set(head_parameters(model)) & set(info["missing_keys"]))
 
 
@@ -83,13 +78,29 @@ def quiet_training() -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
-def _not_loadable(what: str, name_or_path: str | Path, error: Exception) -> InputError:
-    reason = " ".join(str(error).split(". ")[0].split())[:200]
-    return InputError(
-        f"no {what} can be loaded from here ({reason})",
-        file=str(name_or_path),
-        remedy="give a checkpoint folder, or a Hub id while online",
-    )
+@contextmanager
+def refuse_unloadable(what: str, name_or_path: str | Path) -> Iterator[None]:
+    """Make an `InputError` of whatever transformers raises on files that it cannot load, for it raises many things.
+
+    Args:
+        what: What is loaded, for the message.
+        name_or_path: Checkpoint folder or Hub id.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split(". ")[0].split())[:200]
+        if "ignore_mismatched_sizes" in reason:
+            reason = "its weights have other shapes than its config.json says"
+        elif isinstance(error, LookupError) or not reason:
+            reason = f"{type(error).__name__} {reason}".rstrip()
+        raise InputError(
+            f"no {what} can be loaded from here ({reason})",
+            file=str(name_or_path),
+            remedy="give a checkpoint folder, or a Hub id while online",
+        ) from error
 
 
 def describe_size(model: Any) -> str:

@@ -66,17 +66,16 @@ class DeployedCheckpoint:
             InputError: It cannot be loaded.
         """
         import torch
-        from transformers import AutoTokenizer
 
-        from modeling.loading import quiet_loading
+        from modeling.loading import load_tokenizer, quiet_loading, refuse_unloadable
         from modeling.note_classifier import NoteClassifier
 
         if self.is_classifier():
-            with quiet_loading():
+            with refuse_unloadable("classifier", self.name), quiet_loading():
                 model = NoteClassifier.from_pretrained(self.name, dtype=torch.float32)
             if self.adapter is not None:
                 model = self._adapted(model, merge)
-            model._tokenizer = AutoTokenizer.from_pretrained(self.name)
+            model._tokenizer = load_tokenizer(self.name)
         else:
             torch.manual_seed(0)
             model = NoteClassifier.from_encoder(self.name, labels)

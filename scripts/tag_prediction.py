@@ -129,10 +129,10 @@ def load_tagger(folder: str) -> TokenTagger:
     """Load a trained tagger, on a GPU if there is one."""
     import torch
 
-    from modeling.loading import quiet_loading
+    from modeling.loading import quiet_loading, refuse_unloadable
     from modeling.tagger import TokenTagger
 
-    with quiet_loading():
+    with refuse_unloadable("tagger", folder), quiet_loading():
         model = TokenTagger.from_pretrained(folder)
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
