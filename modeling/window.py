@@ -44,3 +44,18 @@ def reading_length(config: PretrainedConfig, max_length: int | None) -> int:
             f"--max_length {max_length} exceeds the model's window of {window}", remedy=f"set it to {window} or less"
         )
     return max_length or min(window, 512)
+
+
+def check_padding(config: PretrainedConfig, multiple: int | None) -> None:
+    """Make sure that no length that is rounded up to a multiple exceeds the model's window.
+
+    Raises:
+        InputError: The multiple does not divide the window.
+    """
+    window = model_window(config)
+    if window % (multiple or 1):
+        raise InputError(
+            f"--pad_to_multiple_of {multiple} does not divide the model's window of {window}, "
+            "which padding could exceed",
+            remedy=f"give a divisor of {window}",
+        )

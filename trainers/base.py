@@ -32,7 +32,7 @@ from modeling.head import head_parameters
 from modeling.masked_positions import forward_masked_positions, inner_model
 from modeling.sentence_transformers_files import write_sentence_transformers_files
 from modeling.unpadded import run_unpadded, why_padded
-from modeling.window import model_window
+from modeling.window import check_padding, model_window
 from trainers.arguments import AdaptationArguments
 from trainers.finite_weights import check_finite_weights
 from trainers.fully_sharded import (
@@ -132,12 +132,7 @@ class AdaptationTrainer(StepMeanTrainer):
         # Saved with the checkpoint; without it a long document would reach the position table's end and crash `encode`.
         window = model_window(inner.config)
         processing_class.model_max_length = min(processing_class.model_max_length, window)
-        if window % (args.pad_to_multiple_of or 1):
-            raise InputError(
-                f"--pad_to_multiple_of {args.pad_to_multiple_of} does not divide the model's window of {window}, which "
-                "padding could exceed",
-                remedy=f"give a divisor of {window}",
-            )
+        check_padding(inner.config, self.args.pad_to_multiple_of)
         if self.args.head_warmup_steps:
             self.add_callback(HeadWarmupCallback(self._head_parameters, self.args.head_warmup_steps))
 

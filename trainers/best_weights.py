@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ class BestWeightsCallback(TrainerCallback):
     and `load_best_model_at_end` would write the whole encoder at each evaluation.
 
     Args:
-        metric: Name of the metric, such as `eval_f1_macro`; higher is better.
+        metric: Name of the metric, such as `eval_f1_macro`; higher is better, and NaN is never the best.
         patience: Evaluations without improvement before training stops; None: never.
     """
 
@@ -38,7 +39,7 @@ class BestWeightsCallback(TrainerCallback):
         value = (metrics or {}).get(self.metric)
         if value is None:
             return
-        if self.best is None or value > self.best:
+        if value > (-math.inf if self.best is None else self.best):
             self.best, self.best_epoch, self._waited = value, state.epoch, 0
             self._weights = {
                 name: parameter.detach().clone()

@@ -10,6 +10,7 @@ from transformers import EvalPrediction, PreTrainedTokenizerBase
 
 from corpora.errors import InputError
 from modeling.masked_positions import inner_model
+from modeling.window import check_padding
 from trainers.fine_tuning_arguments import FineTuningArguments
 from trainers.step_mean_trainer import StepMeanTrainer
 
@@ -27,7 +28,8 @@ class FineTuningTrainer(StepMeanTrainer):
         kwargs: As in `Trainer`.
 
     Raises:
-        InputError: The tokenizer is missing, or the encoder has fewer layers than shall be frozen.
+        InputError: The tokenizer is missing, the encoder has fewer layers than shall be frozen, or
+            `args.pad_to_multiple_of` does not divide its window.
     """
 
     arguments_class: ClassVar[type[FineTuningArguments]] = FineTuningArguments
@@ -48,6 +50,7 @@ class FineTuningTrainer(StepMeanTrainer):
         if data_collator is None:
             if processing_class is None:
                 raise InputError("a trainer needs the model's tokenizer", remedy="pass processing_class")
+            check_padding(plain.encoder.config, args.pad_to_multiple_of)
             data_collator = plain.collator(processing_class)
             data_collator.pad_to_multiple_of = args.pad_to_multiple_of
         super().__init__(

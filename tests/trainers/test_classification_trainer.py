@@ -1,11 +1,15 @@
 """Training a classifier: what moves, what a step is, stored features, the best weights, LoRA and its kin."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
+from transformers import TrainerControl, TrainerState
 
 from collators.classification import LabelledDocuments, collate_frozen
 from collators.special_tokens import token_ids
+from corpora.errors import InputError
 from metrics.classification import category_scores
 from modeling.adapters import add_adapter, merged
 from modeling.frozen_features import embed_documents, store_boundary_states
@@ -167,6 +171,26 @@ def test_the_best_weights_come_back(classifier, labelled, tmp_path):
     assert best.best == max(history) and history[int(best.best_epoch) - 1] == best.best
     assert trainer.evaluate()["eval_f1_macro"] == pytest.approx(best.best)
     assert len(history) == 30 or len(history) == int(best.best_epoch) + 2
+
+
+def test_a_score_that_is_no_number_is_never_the_best():
+    model = torch.nn.Linear(1, 1, bias=False)
+    best, control = BestWeightsCallback("eval_f1_macro", patience=2), TrainerControl()
+    for epoch, value in enumerate([math.nan, 0.2, math.nan, 0.1]):
+        torch.nn.init.constant_(model.weight, epoch)
+        best.on_evaluate(None, TrainerState(epoch=epoch), control, {"eval_f1_macro": value}, model=model)
+        assert control.should_training_stop == (epoch == 3)
+    best.on_train_end(None, None, control, model=model)
+    assert (best.best, best.best_epoch, model.weight.item()) == (0.2, 1, 1.0)
+
+
+def test_padding_beyond_the_window_is_refused(classifier, labelled, tmp_path):
+    model, tokenizer = classifier()
+    items, targets = labelled(tokenizer)
+    with pytest.raises(InputError, match="--pad_to_multiple_of 24 does not divide the model's window of 64"):
+        trainer_of(model, tokenizer, items, targets, tmp_path, pad_to_multiple_of=24)
+    trainer = trainer_of(model, tokenizer, items, targets, tmp_path, pad_to_multiple_of=16)
+    assert next(iter(trainer.get_train_dataloader()))["input_ids"].shape[1] % 16 == 0
 
 
 def test_the_head_has_a_learning_rate_of_its_own(classifier, labelled, tmp_path):
