@@ -29,10 +29,12 @@ from publication_options import PublicationOptions
 from run_folder import (
     SUMMARY,
     check_settings,
-    empty_run_folder,
+    delete_earlier_run,
     prepare_run_folder,
+    put_back_earlier_run,
     remove_if_empty,
     remove_if_unstarted,
+    set_earlier_run_aside,
 )
 from run_summary import corpus_facts, run_summary, seconds_before, with_tokens
 from token_budget import steps_for_tokens
@@ -372,7 +374,7 @@ def main(argv: list[str]) -> int:
             remove_if_empty(folder)
             raise
         if options.objective.restart and is_main_process():
-            empty_run_folder(folder)
+            set_earlier_run_aside(folder)
         check_settings(folder, run_settings(options, corpus))
     if (folder / SUMMARY).is_file():
         say(f"{folder} is finished already; pass --restart to train it anew")
@@ -382,6 +384,7 @@ def main(argv: list[str]) -> int:
         except InputError:
             if is_main_process():
                 remove_if_unstarted(folder)
+                put_back_earlier_run(folder)
             raise
     finish_distributed()
     if publication is not None and is_main_process():
@@ -433,6 +436,8 @@ def train(options: Options, corpus: DatasetDict, folder: Path, started: float) -
 
         card = CardCallback(trainer, summary)
         trainer.add_callback(card)
+    if is_main_process():
+        delete_earlier_run(folder)
     result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     metrics = trainer.evaluate() if trainer.eval_dataset is not None else {}
     trainer.export(folder)

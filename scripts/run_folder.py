@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import InputError
-from corpora.json_files import write_json
+from corpora.json_files import read_fields, write_json
 
 SETTINGS = "run_settings.json"
 SUMMARY = "training_summary.json"
 TOKENIZER = "tokenizer"  # a folder, of a run that trains its own
+EARLIER = "earlier_run"  # a folder, of a run that --restart will delete
 
 # Changing these between an interruption and its resumption does not change the result.
 FREE_SETTINGS = frozenset(
@@ -67,13 +68,14 @@ def refuse_inputs_within(folder: Path, inputs: Iterable[tuple[str, str | Path | 
 
 
 def prepare_run_folder(folder: Path) -> None:
-    """Create the folder of a run.
+    """Create the folder of a run; an earlier one that a killed `--restart` set aside comes back.
 
     Raises:
         InputError: It holds something that is not a run of ours, or cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError("the output is a file, not a folder", file=folder, remedy="choose another --output_dir")
+    put_back_earlier_run(folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / SETTINGS).is_file():
         raise InputError(
             "the output folder holds files that are not of a run", file=folder, remedy="choose another --output_dir"
@@ -81,10 +83,34 @@ def prepare_run_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def empty_run_folder(folder: Path) -> None:
-    """Delete an earlier run; call it when all that can be found wrong beforehand is not."""
-    shutil.rmtree(folder)
-    folder.mkdir()
+def set_earlier_run_aside(folder: Path) -> None:
+    """Empty the folder of a run, so that its run can come back as long as the new one has not begun to train."""
+    aside = folder / EARLIER
+    files = [file for file in folder.iterdir() if file != aside]
+    if not files:
+        return
+    aside.mkdir(exist_ok=True)
+    # Its settings last: they tell that all of it is there.
+    for file in sorted(files, key=lambda file: file.name == SETTINGS):
+        file.replace(aside / file.name)
+
+
+def put_back_earlier_run(folder: Path) -> None:
+    """Undo `set_earlier_run_aside`, wherever it or this was interrupted; without an earlier run nothing happens."""
+    aside = folder / EARLIER
+    if not aside.is_dir():
+        return
+    if (aside / SETTINGS).is_file():  # what else is there, the new run left
+        shutil.rmtree(folder / TOKENIZER, ignore_errors=True)
+        (aside / SETTINGS).replace(folder / SETTINGS)
+    for file in aside.iterdir():
+        file.replace(folder / file.name)
+    aside.rmdir()
+
+
+def delete_earlier_run(folder: Path) -> None:
+    """Delete what was set aside; call it when all that can be found wrong before training is not."""
+    shutil.rmtree(folder / EARLIER, ignore_errors=True)
 
 
 def remove_if_empty(folder: Path) -> None:
@@ -110,7 +136,8 @@ def check_settings(folder: Path, settings: dict[str, Any]) -> None:
     kept = {name: value for name, value in settings.items() if name not in FREE_SETTINGS}
     kept = json.loads(json.dumps(kept, sort_keys=True, default=str))
     path = folder / SETTINGS
-    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    remedy = "choose another --output_dir, or pass --restart to delete that run"
+    earlier = read_fields(path, remedy) if path.is_file() else {}
     changed = sorted(name for name in kept.keys() | earlier.keys() if kept.get(name) != earlier.get(name))
     if not changed:
         return
@@ -121,7 +148,7 @@ def check_settings(folder: Path, settings: dict[str, Any]) -> None:
         raise InputError(
             f"holds a run with other settings ({', '.join(changed[:5])}{', ...' if len(changed) > 5 else ''})",
             file=folder,
-            remedy="choose another --output_dir, or pass --restart to delete that run",
+            remedy=remedy,
         )
 
 

@@ -1,10 +1,19 @@
 """What pretrain.py refuses before it writes or deletes anything."""
 
+import json
+import shutil
+from pathlib import Path
+
 import pytest
 
 import pretrain
 from corpora.errors import InputError
-from run_folder import remove_if_unstarted
+from run_folder import (
+    delete_earlier_run,
+    put_back_earlier_run,
+    remove_if_unstarted,
+    set_earlier_run_aside,
+)
 
 pytestmark = pytest.mark.usefixtures("caches")
 
@@ -50,6 +59,69 @@ def test_no_restart_deletes_the_notes_or_a_run_before_all_is_read(base, notes_fi
     with pytest.raises(InputError, match="column 'report'"):
         pretrain.main(words(base, notes_file, output, "--restart", "--text_column", "report"))
     assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--optim", "lion_8bit"], "--optim lion_8bit"),
+        (["--pad_to_multiple_of", 7], "--pad_to_multiple_of 7 does not divide"),
+        (["--model_name_or_path", "broken"], "its weights have other shapes"),
+    ],
+)
+def test_a_restart_that_is_refused_leaves_the_earlier_run(base, notes_file, tmp_path, more, told):
+    output = tmp_path / "run"
+    pretrain.main(words(base, notes_file, output))
+    before = files(output)
+    broken = shutil.copytree(base, tmp_path / "broken")  # its weights have other shapes than its settings say
+    settings = json.loads((broken / "config.json").read_text())
+    (broken / "config.json").write_text(json.dumps({**settings, "hidden_size": settings["hidden_size"] * 2}))
+    more = [broken if word == "broken" else word for word in more]
+    with pytest.raises(InputError, match=told):
+        pretrain.main(words(base, notes_file, output, "--restart", *more))
+    assert files(output) == before
+    pretrain.main(words(base, notes_file, output, "--restart", "--seed", 7))  # and one that is not replaces it
+    assert files(output).keys() == before.keys()
+    assert json.loads((output / "run_settings.json").read_text())["seed"] == 7
+
+
+@pytest.mark.parametrize("moved", range(4))
+def test_an_earlier_run_comes_back_wherever_a_restart_was_killed(tmp_path, monkeypatch, moved):
+    def run(folder):
+        (folder / "checkpoint-5").mkdir(parents=True)
+        (folder / "tokenizer").mkdir()
+        for name in ("checkpoint-5/state", "tokenizer/words", "run_settings.json"):
+            (folder / name).write_text(f"earlier {name}")
+
+    def kill_after(count):
+        left, replace = iter(range(count)), Path.replace
+
+        def replace_or_die(path, target):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return replace(path, target)
+
+        monkeypatch.setattr(Path, "replace", replace_or_die)
+
+    run(tmp_path / "run")
+    before = files(tmp_path)
+    for killed in (set_earlier_run_aside, put_back_earlier_run):
+        kill_after(moved)
+        if moved < 3:
+            with pytest.raises(KeyboardInterrupt):
+                killed(tmp_path / "run")
+        else:
+            killed(tmp_path / "run")
+        monkeypatch.undo()
+        if killed is set_earlier_run_aside and moved == 3:  # the new run got so far
+            (tmp_path / "run" / "tokenizer").mkdir()
+            (tmp_path / "run" / "tokenizer" / "others").write_text("new")
+            (tmp_path / "run" / "run_settings.json").write_text("new")
+        put_back_earlier_run(tmp_path / "run")
+        assert files(tmp_path) == before
+        set_earlier_run_aside(tmp_path / "run")
+    delete_earlier_run(tmp_path / "run")
+    assert files(tmp_path) == {}
 
 
 def test_no_run_starts_that_would_evaluate_on_nothing(base, notes_file, tmp_path):
