@@ -268,11 +268,23 @@ def _setting(value: Any) -> str:
 
 
 def result_titles(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a heading for each result."""
+    """Return a heading for each result; several of one label are told apart by how the encoders were used."""
     words = {
         "classification": "Classification",
         "embedding_space": "Embedding space",
         "masked_lm": "Masked language modelling",
         "tagging": "Entities",
     }
-    return [words[one["kind"]] + (f": {text(one['label'])}" if one["label"] else "") for one in results]
+    titles = [words[one["kind"]] + (f": {text(one['label'])}" if one["label"] else "") for one in results]
+    return [
+        f"{title} ({'; '.join(ways)})" if titles.count(title) > 1 and (ways := _ways(result)) else title
+        for title, result in zip(titles, results, strict=True)
+    ]
+
+
+def _ways(result: Mapping[str, Any]) -> list[str]:
+    """Return how a classification used its encoders, such as "fine-tuned, 2 layers frozen"."""
+    if result["kind"] != "classification":
+        return []
+    rows = [row for row in result["rows"] if row["model"] is not None]
+    return list(dict.fromkeys(text(row["system"].removeprefix(f"{short_name(row['model'])}, ")) for row in rows))

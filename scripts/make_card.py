@@ -9,6 +9,7 @@ into README.md between `<!-- notespace:keep NAME -->` and `<!-- /notespace:keep 
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,6 +60,9 @@ def main(argv: list[str] | None = None) -> None:
     for figure in figures:
         if not figure.is_file() or figure.suffix not in IMAGES:
             raise InputError(f"is no image ({', '.join(IMAGES)})", file=figure)
+    for name, times in Counter(figure.name for figure in figures).items():
+        if times > 1:
+            raise InputError(f"{times} figures are called {name}", remedy="give each a name of its own, or one of them")
     facts = CardFacts(model=model, data=data, result_name=options.result_name)
     with copied(figures, folder / FIGURES):
         card = write_card(folder, facts, options.results, overwrite=options.overwrite)

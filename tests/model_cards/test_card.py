@@ -277,6 +277,25 @@ def test_results_and_statements_stay_without_being_given_again(checkpoint, write
     assert both.count("### Classification: specialty") == 2 and "8 labels a class" in both
 
 
+def test_ways_to_use_an_encoder_have_headings_of_their_own(checkpoint, write_classification):
+    def result(name, **changes):
+        file = write_classification(name=name) / "results.json"
+        content = json.loads(file.read_text())
+        content["cells"] = [{**cell, **(changes if cell["model"] else {})} for cell in content["cells"]]
+        file.write_text(json.dumps(content))
+        return file.parent
+
+    ways = [result("probe"), result("tuned", method="fine_tuned", frozen="none")]
+    ways += [result("partly", method="fine_tuned", frozen="2"), write_classification(name="other", label="note_type")]
+    card = write_card(checkpoint, replace(FACTS, result_name="adapted"), ways).read_text()
+    assert re.findall("### Classification: (.+)", card) == [
+        "specialty (logistic regression)",
+        "specialty (fine-tuned)",
+        "specialty (fine-tuned, 2 layers frozen)",
+        "note_type",
+    ]
+
+
 def test_a_card_has_the_resamples_of_its_report(checkpoint, write_classification):
     folder = write_classification()
     few = write_card(checkpoint, FACTS, [folder]).read_text()

@@ -65,11 +65,15 @@ def test_a_fault_of_the_results_takes_figures_back(folder, tmp_path, before):
         (["{tmp}"], "is not a checkpoint folder"),
         (["{model}", "--results", "{tmp}"], r"holds no results\.json"),
         (["{model}", "--figures", "{model}/config.json"], "is no image"),
+        (["{model}", "--figures", "{tmp}/fig.png", "{tmp}/more/fig.png"], r"2 figures are called fig\.png"),
         (["{model}", "--license", "My Licence"], "--license is not an identifier"),
         (["{model}", "--governence", "x"], "the nearest is '--governance'"),
     ],
 )
 def test_faults_are_one_line_and_nothing_is_written(folder, tmp_path, words, problem):
+    for place in (tmp_path, tmp_path / "more"):
+        place.mkdir(exist_ok=True)
+        (place / "fig.png").write_bytes(b"")
     before = sorted(folder.rglob("*"))
     with pytest.raises(InputError, match=problem):
         make_card.main([word.format(tmp=tmp_path, model=folder) for word in words])
