@@ -77,6 +77,7 @@ def with_ours(notes: Path, tokenizer_folder: Path, output: Path, threshold: floa
 def child(way: str, folder: Path) -> None:
     """Run one way and print documents kept, seconds, processor seconds and peak MiB."""
     # Imports are no part of the time: torch alone takes seconds, as long as thousands of documents.
+    import datasets  # noqa: F401
     import pandas  # noqa: F401
     import rensa  # noqa: F401
     import scipy.sparse.csgraph  # noqa: F401

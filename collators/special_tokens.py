@@ -9,6 +9,7 @@ import numpy as np
 from corpora.errors import InputError
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase
 
 
@@ -20,6 +21,10 @@ def token_ids(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list
     """Return the ids of whole texts, without special tokens and without truncation."""
     if not texts:  # tokenizers take an empty list for an empty text, or fail
         return []
+    if tokenizer.is_fast:  # a sixth faster without the offsets and masks that a call of the tokenizer makes
+        return [
+            encoding.ids for encoding in plain_backend(tokenizer).encode_batch_fast(texts, add_special_tokens=False)
+        ]
     return tokenizer(
         texts,
         add_special_tokens=False,
@@ -28,6 +33,18 @@ def token_ids(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list
         return_token_type_ids=False,
         verbose=False,
     )["input_ids"]
+
+
+def plain_backend(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
+    """Return the backend of a fast tokenizer, set to read whole texts without padding, as a call of it would be."""
+    backend = tokenizer.backend_tokenizer
+    if backend.truncation is not None:
+        backend.no_truncation()
+    if backend.padding is not None:
+        backend.no_padding()
+    if backend.encode_special_tokens != tokenizer.split_special_tokens:
+        backend.encode_special_tokens = tokenizer.split_special_tokens
+    return backend
 
 
 def special_token_affixes(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:

@@ -1,9 +1,14 @@
 """Documents to token ids, rows and length reports."""
 
+import copy
+
 import numpy as np
+import pytest
 from datasets import Dataset
+from transformers.models.bert.tokenization_bert_legacy import BertTokenizerLegacy
 
 from collators import cut_into_rows, keep_long_enough, tokenize_documents
+from collators.special_tokens import token_ids
 
 
 def test_documents_are_tokenised_whole_and_keys_tell_them_apart(bert_tokenizer):
@@ -72,3 +77,48 @@ def test_tokenising_again_reads_the_cache(bert_tokenizer, tmp_path):
     assert files
     tokenize_documents(Dataset.load_from_disk(tmp_path / "n"), bert_tokenizer)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("cache-*.arrow")} == files
+
+
+def cached_files(folder):
+    return set(folder.rglob("cache-*.arrow"))
+
+
+def test_another_tokenizer_or_column_is_another_cache(bert_tokenizer, roberta_tokenizer, tmp_path):
+    columns = {"text": ["the patient was well"] * 3, "document_id": list("123"), "ward": list("aab")}
+    Dataset.from_dict(columns).save_to_disk(tmp_path / "n")
+    splitting = copy.deepcopy(bert_tokenizer)
+    splitting.split_special_tokens = True
+    text, ways = (
+        columns["text"][0],
+        [(bert_tokenizer, []), (bert_tokenizer, ["ward"]), (roberta_tokenizer, []), (splitting, [])],
+    )
+    for count, (tokenizer, keep) in enumerate(ways, 1):
+        found = tokenize_documents(Dataset.load_from_disk(tmp_path / "n"), tokenizer, keep_columns=keep)
+        assert len(cached_files(tmp_path)) == count
+        assert found[0]["input_ids"].tolist() == tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert ("ward" in found.column_names) == bool(keep)
+    other = Dataset.from_dict({**columns, "text": ["the patient was unwell"] * 3})
+    other.save_to_disk(tmp_path / "other")
+    tokenize_documents(Dataset.load_from_disk(tmp_path / "other"), bert_tokenizer)
+    assert len(cached_files(tmp_path)) == len(ways) + 1
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_ids_are_those_of_a_call_whatever_the_tokenizer_did_before(bert_tokenizer, roberta_tokenizer, family):
+    tokenizer = copy.deepcopy({"bert": bert_tokenizer, "roberta": roberta_tokenizer}[family])
+    texts = ["the patient was well " * 9, f"no fever {tokenizer.mask_token} today", " é \n\t x", ""]
+    for splitting in (False, True):
+        tokenizer.split_special_tokens = splitting
+        expected = tokenizer(texts, add_special_tokens=False)["input_ids"]
+        tokenizer(texts, truncation=True, max_length=4, padding=True)
+        assert token_ids(tokenizer, texts) == expected
+        assert (tokenizer.mask_token_id in token_ids(tokenizer, texts)[1]) != splitting
+
+
+def test_a_tokenizer_without_a_backend_is_called(tmp_path):
+    (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "well", "patient"]))
+    tokenizer = BertTokenizerLegacy(str(tmp_path / "vocab.txt"))
+    assert not tokenizer.is_fast
+    assert token_ids(tokenizer, ["patient well", ""]) == [[6, 5], []]
+    documents = Dataset.from_dict({"text": ["patient well"], "document_id": ["1"]})
+    assert tokenize_documents(documents, tokenizer)[0]["input_ids"].tolist() == [6, 5]
