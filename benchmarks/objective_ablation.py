@@ -50,7 +50,7 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 # What decides the scores; the rest may change between calls.
 DECISIVE = ("train_tokens", "batch_size", "learning_rate", "max_span_length", "memory", "category_column", "shots")
-DECISIVE += ("samples", "min_class_documents", "max_documents", "model", "corpus")
+DECISIVE += ("reading", "window_length", "samples", "min_class_documents", "max_documents", "model", "corpus")
 
 
 def arm_options(name: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -103,6 +103,7 @@ def score(name: str, seed: int, corpus: Path, folder: Path, options: argparse.Na
         return
     folder.mkdir(parents=True, exist_ok=True)
     model = options.model if name == UNTOUCHED else train(name, seed, corpus, folder, options)
+    read = {"readings": options.reading, "window_length": options.window_length}
     for label in missing:
         script(
             "classify",
@@ -119,6 +120,7 @@ def score(name: str, seed: int, corpus: Path, folder: Path, options: argparse.Na
             baselines="true" if name == UNTOUCHED else "false",
             embedding_cache=(options.output_dir if name == UNTOUCHED else folder) / "embeddings",
             quiet="true",
+            **{name: value for name, value in read.items() if value is not None},
         )
     if name != UNTOUCHED:
         shutil.rmtree(model)
@@ -243,6 +245,10 @@ def parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, argparse
     parser.add_argument("--max_span_length", type=int, default=128)
     parser.add_argument("--memory", type=int, default=512, help="vectors of the cross-batch memory")
     parser.add_argument("--shots", type=int, nargs="+", default=[8, 0], help="labels a class of the probes; 0 for all")
+    parser.add_argument(
+        "--reading", choices=["windows", "head"], help="of the probes, see classify.py; windows if not given"
+    )
+    parser.add_argument("--window_length", type=int, help="tokens in a window of the probes' reading")
     parser.add_argument("--samples", type=int, default=5, help="samples of few labels for each training seed")
     parser.add_argument("--min_class_documents", type=int, default=15, help="rarer classes are left out")
     parser.add_argument(

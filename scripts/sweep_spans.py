@@ -58,6 +58,10 @@ class SweepOptions(DocumentColumns):
         default_factory=lambda: [8, 0], metadata={"help": "Labelled documents a class of the probe; 0 for all."}
     )
     samples: int = field(default=3, metadata={"help": "Samples of labelled documents a size."})
+    reading: Literal["windows", "head"] = field(
+        default="windows",
+        metadata={"help": "What the probe reads: windows of the whole document, or its head: the first window."},
+    )
     window_length: int | None = field(default=None, metadata={"help": "Tokens in a window of the probe's reading."})
     min_class_documents: int = field(default=2, metadata={"help": "Rarer classes are left out."})
     sample_share: float = field(
@@ -101,6 +105,8 @@ def recipe(options: SweepOptions) -> dict[str, Any]:
         "seeds": options.samples,
         "min_class_documents": options.min_class_documents,
     }
+    if options.reading != "windows":
+        probe["readings"] = [options.reading]
     if options.window_length is not None:
         probe["window_length"] = options.window_length
     prepare = {"input_files": options.notes}
