@@ -196,7 +196,10 @@ class TimeTable:
             a_pass = BACKWARD * training + 0.1 * documents
             read += cells * (options.get("epochs", 10) * a_pass + 0.2 * documents) * length
         if self._is_first(step, "embedding_cache", reads_embeddings):
-            read += tokens
+            # Head, and head and tail, are one window of each document; all other readings share all windows.
+            readings = options.get("readings", ["windows"])
+            heads = sum(name.startswith("head") for name in readings)
+            read += heads * documents * length + (heads < len(readings)) * tokens
         return sum(read * self._forward(model) for model in models)
 
     def _space(self, step: Step) -> float:

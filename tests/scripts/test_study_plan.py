@@ -279,6 +279,24 @@ def test_the_time_of_a_sample_is_its_share(study, make_encoder, tmp_path, monkey
     assert seconds({"sample_share": 0.25}) == pytest.approx(seconds({}) / 4)
 
 
+@pytest.mark.parametrize(
+    ("readings", "tokens"),
+    [(["windows", "attention"], 14_000), (["head"], 50 * 64), (["windows", "head", "head_tail"], 14_000 + 2 * 50 * 64)],
+)
+def test_the_time_of_a_reading_is_that_of_its_tokens(study, make_encoder, tmp_path, monkeypatch, readings, tokens):
+    words = {"documents_kept": 50, "splits": {"train": {"words": 8000}, "test": {"words": 2000}}}
+    (tmp_path / "preparation.json").write_text(json.dumps(words))
+    probe = {"methods": ["logistic_regression"], "readings": readings, "window_length": 64}
+    changed = {"base": None, "corpora": {"wards": {"labels": ["team"]}}, "classify": {"frozen": probe}}
+    encoder = make_encoder("bert")
+    steps = plan(study(changed, {"wards": [str(tmp_path)]}, str(encoder)), tmp_path / "out")
+    table = TimeTable(StudyFolder(tmp_path / "out", steps), steps)
+    monkeypatch.setattr(table, "rate", lambda: 1.0)
+    seconds = next(table.estimate(step) for step in steps if step.name == "classify/wards/team/frozen")
+    config = json.loads((encoder / "config.json").read_text())
+    assert seconds - 70 == pytest.approx(3 * tokens * 2 * 12 * config["num_hidden_layers"] * config["hidden_size"] ** 2)
+
+
 def test_a_card_made_anew_keeps_what_a_person_wrote(study, tmp_path):
     steps = plan(study(), tmp_path / "out")
     folder = StudyFolder(tmp_path / "out", steps)
@@ -388,6 +406,9 @@ def test_the_sweep_over_spans_is_a_valid_study(make_encoder, tmp_path, capsys):
     assert "adapt/notes/spans.1.2.16.24.overlapping+disjoint.0.05.0.0.1" in printed
     written = yaml.safe_load((tmp_path / "out/sweep.yaml").read_text())
     assert written["corpora"]["notes"]["prepare"]["sample_share"] == 0.5
+    assert "readings" not in written["classify"]["frozen"]
+    assert sweep_spans.main([*words, "--reading", "head"]) == 0
+    assert yaml.safe_load((tmp_path / "out/sweep.yaml").read_text())["classify"]["frozen"]["readings"] == ["head"]
     with pytest.raises(InputError, match="--jobs is below 1"):
         sweep_spans.main([*words, "--jobs", "0"])
     (tmp_path / "thesis").mkdir()
