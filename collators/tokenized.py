@@ -11,6 +11,7 @@ import numpy as np
 import xxhash
 
 from collators.special_tokens import plain_backend, special_token_affixes, token_ids
+from corpora.category_columns import shown_counts, shown_names
 from corpora.loading import release_columns
 
 if TYPE_CHECKING:
@@ -124,16 +125,16 @@ class LengthReport:
         return sum(self.kept.values()) / max(1, sum(self.total.values()))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return counts for a JSON file."""
+        """Return counts for a JSON file; values of a column that holds text come together."""
+        shown = {**shown_names({name: count for name, count in self.total.items() if name}), None: ""}
+        ordered = dict(sorted(self.total.items(), key=lambda item: str(item[0])))
+        total, kept = shown_counts(ordered, shown), shown_counts(self.kept, shown)
         return {
             "required_tokens": self.required,
             "documents": sum(self.total.values()),
             "kept": sum(self.kept.values()),
             "kept_share": round(self.share, 4),
-            "kept_by_category": {
-                category or "": [self.kept.get(category, 0), count]
-                for category, count in sorted(self.total.items(), key=lambda item: str(item[0]))
-            },
+            "kept_by_category": {name: [kept.get(name, 0), count] for name, count in total.items()},
         }
 
 

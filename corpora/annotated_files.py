@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from corpora.brat import read_brat
+from corpora.columns import shown_id
 from corpora.conll import TaggedDocument, read_conll
 from corpora.entities import AnnotatedDocument
 from corpora.errors import InputError
@@ -79,7 +80,8 @@ def find_annotated_inputs(
             # Both files of a BRAT pair are one input, of which a glob finds each.
             key = path.resolve().with_suffix(".txt") if form == "brat" and path.is_file() else path.resolve()
             if key in seen:
-                if seen[key] == (split, path.with_suffix(".ann")) and path.suffix == ".txt":
+                before, other = seen[key]
+                if before == split and {other.suffix.lower(), path.suffix.lower()} == {".ann", ".txt"}:
                     continue
                 raise InputError(
                     f"the input is named twice, for {seen[key][0]} and for {split}", file=path,
@@ -164,7 +166,7 @@ def read_annotated(
             if document.document_id in seen:
                 earlier = seen[document.document_id]
                 raise InputError(
-                    f"document id '{document.document_id}' occurs twice, in {earlier} and in {split}",
+                    f"document id {shown_id(document.document_id)} occurs twice, in {earlier} and in {split}",
                     file=one.path,
                     remedy="give each document its own id, and keep it in one split",
                 )

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from corpora.columns import shown_id
 from corpora.complete_files import complete_folder
 from corpora.entities import AnnotatedDocument, Entity, reads_as, sorted_entities, span_problem
 from corpora.errors import InputError
@@ -48,7 +49,7 @@ def read_brat(path: str | Path, labelled: bool = True) -> tuple[list[AnnotatedDo
         text = _decode(text_file)
         entities: tuple[Entity, ...] = ()
         if labelled:
-            entities = _read_entities(text_file.with_suffix(".ann"), text, passed)
+            entities = _read_entities(_partner(text_file, ".ann"), text, passed)
         documents.append(AnnotatedDocument(text_file.stem, text, entities))
     return documents, passed
 
@@ -56,24 +57,31 @@ def read_brat(path: str | Path, labelled: bool = True) -> tuple[list[AnnotatedDo
 def _text_files(path: Path, labelled: bool) -> list[Path]:
     if path.is_dir():
         names = [file for file in sorted(path.iterdir()) if not file.name.startswith(".")]
-        texts = [file for file in names if file.suffix == ".txt"]
-        annotations = [file for file in names if file.suffix == ".ann"] if labelled else []
+        # Whatever their case: what is passed over in silence would be missing from the corpus.
+        texts = [file for file in names if file.suffix.lower() == ".txt"]
+        annotations = [file for file in names if file.suffix.lower() == ".ann"] if labelled else []
         if not texts and not annotations:
             raise InputError("the folder holds no .txt files", file=path, remedy="name the folder that holds the pairs")
     else:
-        texts, annotations = [path.with_suffix(".txt")], [path.with_suffix(".ann")] if labelled else []
+        texts, annotations = [_partner(path, ".txt")], [_partner(path, ".ann")] if labelled else []
         if not path.is_file():
             raise InputError("the file is missing", file=path, remedy="check the path")
     for file in annotations:
-        if not file.with_suffix(".txt").is_file():
+        if not _partner(file, ".txt").is_file():
             raise InputError("an .ann file without its .txt file", file=file, remedy="put the text beside it")
     for file in texts:
-        if labelled and not file.with_suffix(".ann").is_file():
+        if labelled and not _partner(file, ".ann").is_file():
             raise InputError(
                 "a .txt file without its .ann file", file=file,
                 remedy="put the annotation beside it, empty if there is none; or name another --format",
             )  # fmt: skip
     return texts
+
+
+def _partner(file: Path, suffix: str) -> Path:
+    """Return the other file of a pair, in capitals where it is so."""
+    found, capitals = file.with_suffix(suffix), file.with_suffix(suffix.upper())
+    return capitals if capitals.is_file() and not found.is_file() else found
 
 
 def _decode(file: Path) -> str:
@@ -139,7 +147,9 @@ def write_brat(folder: str | Path, documents: Iterable[AnnotatedDocument]) -> in
             name = _FORBIDDEN.sub(lambda found: f"%{ord(found[0]):02X}", document.document_id)
             if name in names or not name or len(name.encode()) > _LONGEST_NAME:
                 problem = "occurs twice" if name in names else "is empty or too long for a file name"
-                raise InputError(f"document id '{document.document_id}' {problem}", remedy="give each its own id")
+                raise InputError(
+                    f"document id {shown_id(document.document_id)} {problem}", remedy="give each its own id"
+                )
             names.add(name)
             lines = _annotation_lines(document)
             (partial / f"{name}.txt").write_bytes(document.text.encode())

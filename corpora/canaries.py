@@ -47,6 +47,8 @@ class CanaryOptions:
             raise InputError(f"--canaries {self.canaries} is below 0", remedy="give their number")
         if not self.canary_repetitions or min(self.canary_repetitions) < 1:
             raise InputError("--canary_repetitions holds a count below 1", remedy="give counts of 1 and more")
+        if self.canary_seed < 0:
+            raise InputError(f"--canary_seed {self.canary_seed} is below 0", remedy="give 0 or more")
         if not 2 <= self.canary_digits <= 12:
             raise InputError(f"--canary_digits {self.canary_digits} is out of range", remedy="give 2 to 12")
 

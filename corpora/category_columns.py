@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -121,10 +121,8 @@ def category_column(documents: Dataset, name: str, max_categories: int = 200) ->
             column=name,
             remedy=f"choose another column, or pass --max_categories {len(counts)} if they are",
         )
-    once = sum(count == 1 for count in counts.values())
-    longest = max(map(len, counts))
-    if longest > MAX_LABEL_LENGTH or (len(counts) > MANY_LABELS and once > len(counts) / 2):
-        fault = f"values of up to {longest} characters" if longest > MAX_LABEL_LENGTH else f"{once:,} values occur once"
+    fault = text_fault(counts)
+    if fault is not None:
         raise InputError(
             f"{fault}: the column looks like free text, which must not become names of categories",
             column=name,
@@ -132,6 +130,44 @@ def category_column(documents: Dataset, name: str, max_categories: int = 200) ->
         )
     labels = sort_labels(counts)
     return CategoryColumn(name, tuple(labels), tuple(counts[label] for label in labels), multi_label)
+
+
+def text_fault(counts: Mapping[str, int]) -> str | None:
+    """Say what makes values look like free text rather than categories; None where they do not.
+
+    Args:
+        counts: Documents of each value.
+    """
+    once = sum(count == 1 for count in counts.values())
+    longest = max(map(len, counts), default=0)
+    if longest > MAX_LABEL_LENGTH:
+        return f"values of up to {longest} characters"
+    return f"{once:,} values occur once" if len(counts) > MANY_LABELS and once > len(counts) / 2 else None
+
+
+def shown_names(counts: Mapping[str, int]) -> dict[str, str]:
+    """Return the name of each value for reports: its own, or the same for all where they look like free text.
+
+    Args:
+        counts: Documents of each value.
+    """
+    if text_fault(counts) is None:
+        return {name: name for name in counts}
+    return dict.fromkeys(counts, f"{len(counts):,} values that look like free text")
+
+
+def shown_counts(counts: Mapping[Any, int], shown: Mapping[Any, str]) -> dict[Any, int]:
+    """Add up the counts of values that have one name in reports.
+
+    Args:
+        counts: Documents of each value.
+        shown: Names from `shown_names`; a value without one keeps its own.
+    """
+    found: dict[Any, int] = {}
+    for value, count in counts.items():
+        name = shown.get(value, value)
+        found[name] = found.get(name, 0) + count
+    return found
 
 
 def sort_labels(labels: Iterable[str]) -> list[str]:

@@ -57,8 +57,18 @@ class NoteColumns:
                 )
         if len(set(self.label_columns)) < len(self.label_columns):
             raise InputError("--label_columns names a column twice", remedy="name each label column once")
+        for option in _NAMED_IN_REPORTS:
+            if getattr(self, option) == self.text_column:
+                raise InputError(
+                    "the text is no id and no category: reports and messages would show it",
+                    column=self.text_column,
+                    remedy=f"name another column with --{option}",
+                )
 
 
+# Columns whose values reports and messages may hold.
+_NAMED_IN_REPORTS = ("document_id_column", "patient_column", "category_column", "split_column")
+_SHOWN_ID = 40
 _WHOLE_FLOAT = re.compile(r"^(-?[0-9]+)\.0$")
 
 STANDARD_NAMES = {
@@ -142,6 +152,12 @@ def identifier(value: Any) -> str | None:
     if value is None or value != value:  # NaN differs from itself
         return None
     return _WHOLE_FLOAT.sub(r"\1", str(value).strip()) or None
+
+
+def shown_id(value: str) -> str:
+    """Return an id in quotes for a message, or its length where it may be text of a patient."""
+    is_id = len(value) <= _SHOWN_ID and value.isprintable() and not any(map(str.isspace, value))
+    return f"'{value}'" if is_id else f"of {len(value):,} characters"
 
 
 def read_admissions(file: str | Path, admission_column: str | None = None) -> frozenset[str]:

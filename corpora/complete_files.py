@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,9 +51,10 @@ def complete_folder(path: str | Path) -> Iterator[Path]:
         path: The folder; must be absent or empty.
 
     Raises:
-        InputError: It holds files, or cannot be written.
+        InputError: It holds files, is the working folder, or cannot be written.
     """
     path = Path(path)
+    refuse_working_folder(path)
     if path.exists() and not path.is_dir():
         raise InputError("is a file", file=path, remedy="name a folder")
     if path.is_dir() and any(path.iterdir()):
@@ -72,3 +74,13 @@ def complete_folder(path: str | Path) -> Iterator[Path]:
     finally:
         if partial.is_dir():
             shutil.rmtree(partial)
+
+
+def refuse_working_folder(path: Path) -> None:
+    """Make sure that a folder that will be put in place whole is not where the process, and most likely a shell, is.
+
+    Raises:
+        InputError: The working folder is the folder, or lies in it.
+    """
+    if Path.cwd().is_relative_to(os.path.realpath(path)):
+        raise InputError("the output is the folder you are in, or around it", file=path, remedy="name a folder in it")

@@ -44,7 +44,10 @@ def read_concept_names(file: str | Path) -> dict[str, str]:
     if path.suffix.lower() == ".txt" and path.exists():
         rows: Iterable[tuple[int, Any, Any]] = _lines(path)
     else:
-        (source,) = find_sources(file)
+        sources = find_sources(file)
+        if len(sources) > 1:
+            raise InputError("one file or one split of names is needed", file=file, remedy="name a single file")
+        (source,) = sources
         if missing := {"code", "name"} - set(available_columns(source)):
             raise InputError(
                 "the column is missing", file=file, column=sorted(missing)[0], remedy="name the columns code and name"

@@ -107,7 +107,7 @@ def read_conll(
     tag_column: int = -1,
     labelled: bool = True,
 ) -> ConllFile:
-    """Read a file, compressed (.gz) or not, with line ends of any system.
+    """Read a file, compressed (.gz) or not, with line ends of any system of today.
 
     Args:
         path: The file.
@@ -129,7 +129,12 @@ def read_conll(
     with TextLines(str(path)) as lines:
         number = 0
         for number, line in enumerate(lines, 1):
-            parser.line(number, line.rstrip("\r\n \t"))
+            line = line.rstrip("\r\n \t")
+            if "\r" in line:
+                raise InputError(
+                    "lines end with a carriage return alone", file=path, row=number, remedy="convert it: tr '\\r' '\\n'"
+                )
+            parser.line(number, line)
         lines.check(number + 1)
     documents, by_sentence = parser.finish()
     if not any(document.sentences for document in documents):
@@ -268,16 +273,27 @@ def write_conll(
         documents: `(document id, [(words, tags), ...])`; a sentence without words is left out.
 
     Raises:
-        InputError: The file cannot be written.
-        ValueError: A sentence has more or fewer tags than words, or a word or an id cannot stand on a line.
+        InputError: The file cannot be written, or an id cannot stand on a line.
+        ValueError: A sentence has more or fewer tags than words, or a word cannot stand on a line.
     """
     with complete_file(path) as file:
         for document_id, sentences in documents:
-            if not document_id.strip() or len(document_id.splitlines()) > 1:
-                raise ValueError("a document id that is blank or of several lines")
+            check_document_id(document_id)
             file.write(f"# doc_id = {document_id}\n")
             for words, tags in sentences:
                 file.writelines(_sentence_lines(words, tags))
+
+
+def check_document_id(document_id: str) -> None:
+    """Make sure that an id can stand on a line of its own.
+
+    Raises:
+        InputError: It is blank, or holds a line break.
+    """
+    if not document_id.strip() or len(document_id.splitlines()) > 1:
+        raise InputError(
+            "a document id that is blank or of several lines cannot be written", remedy="write FILE.jsonl instead"
+        )
 
 
 def _sentence_lines(words: Sequence[str], tags: Sequence[str]) -> Iterator[str]:

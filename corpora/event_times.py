@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import math
 from typing import Any, NamedTuple
@@ -88,7 +89,10 @@ def _dated(date: datetime.date) -> Moment:
     if not isinstance(date, datetime.datetime):
         date = datetime.datetime(date.year, date.month, date.day)
     if date.tzinfo is not None:
-        date = date.astimezone(datetime.timezone.utc).replace(tzinfo=None)
+        # 9999-12-31T23:59:59-05:00 says that an end is open; the hour does not matter there.
+        with contextlib.suppress(OverflowError):
+            date = date.astimezone(datetime.timezone.utc)
+        date = date.replace(tzinfo=None)
     minutes = (date - _EPOCH).total_seconds() / 60
     midnight = date.time() == datetime.time()
     # Less a second, so that the next day's midnight lies after it.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.chunks import NO_CATEGORY, read_columns
+from corpora.columns import shown_id
 from corpora.deduplication import (
     SIGNATURE_SLOTS,
     DuplicateOptions,
@@ -177,8 +178,8 @@ def _refuse_repeated_ids(
         place = _place(files, sources, int(kept[repeated[0]]))
         earlier = _place(files, sources, int(kept[first[repeated[0]]]))
         raise InputError(
-            f"document id '{place['document_id']}' occurs twice, first in row {earlier['row']:,} of {earlier['file']}, "
-            "with different texts",
+            f"document id {shown_id(place['document_id'])} occurs twice, first in row {earlier['row']:,} of "
+            f"{earlier['file']}",
             file=place["file"],
             row=place["row"],
             remedy="give each document its own id, or none",
@@ -201,8 +202,9 @@ def _refuse_divided_patients(
         other = same[splits[same] != splits[same[0]]][0]
         place, earlier = (_place(files, sources, int(kept[position])) for position in (other, same[0]))
         raise InputError(
-            f"patient '{place['patient_id']}' lies in {SPLITS[splits[other]]}, but in {SPLITS[splits[same[0]]]} in row "
-            f"{earlier['row']:,} of {earlier['file']} ({int(divided.sum()):,} such patients)",
+            f"patient {shown_id(place['patient_id'])} lies in {SPLITS[splits[other]]}, but in "
+            f"{SPLITS[splits[same[0]]]} in row {earlier['row']:,} of {earlier['file']} "
+            f"({int(divided.sum()):,} such patients)",
             file=place["file"],
             row=place["row"],
             remedy="keep each patient in one split, or leave out --split_column",

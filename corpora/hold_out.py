@@ -48,5 +48,5 @@ def hold_out(documents: Dataset, share: float, seed: int, stratify_by: str | Non
 
 def _numbers(values: list) -> np.ndarray:
     """Number the values from 0; missing ones and lists by their text, each missing value a number of its own."""
-    texts = [f"{number}\0" if value is None else str(value) for number, value in enumerate(values)]
+    texts = [f"\0{number}" if value is None else str(value) for number, value in enumerate(values)]
     return np.unique(np.asarray(texts, dtype=np.str_), return_inverse=True)[1].astype(np.int64)

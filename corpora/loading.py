@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corpora.columns import NoteColumns
+from corpora.columns import NoteColumns, shown_id
 from corpora.errors import InputError
 from corpora.records import (
     SPLIT_NAMES,
@@ -103,7 +103,7 @@ def check_patients_apart(corpus: DatasetDict) -> None:
     if divided:
         patient, (first, second) = next(iter(divided.items()))
         raise InputError(
-            f"patient '{patient}' lies in {first} and in {second} ({len(divided):,} such patients)",
+            f"patient {shown_id(patient)} lies in {first} and in {second} ({len(divided):,} such patients)",
             column="patient_id",
             remedy="keep each patient in one split, for example by scripts/prepare_notes.py",
         )
@@ -191,7 +191,7 @@ def _validate(
             key = hashlib.blake2b(record.document_id.encode(), digest_size=12).digest()
             if key in ids:
                 raise InputError(
-                    f"document id '{record.document_id}' occurs twice",
+                    f"document id {shown_id(record.document_id)} occurs twice",
                     file=source.name,
                     row=record.row,
                     column=resolved.document_id_column,

@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from corpora.complete_files import refuse_working_folder
 from corpora.errors import InputError
+from corpora.json_files import read_json, write_json
 
 REPORT_NAME = "preparation.json"
 
@@ -19,9 +21,13 @@ class Workshop:
         output: The folder to make.
         fingerprint: Of the job.
         record: File of the finished folder that holds the fingerprint.
+
+    Raises:
+        InputError: The output is the working folder, which could not be exchanged.
     """
 
     def __init__(self, output: Path, fingerprint: str, record: str = REPORT_NAME) -> None:
+        refuse_working_folder(output)
         self.output, self.fingerprint, self.record = output, fingerprint, record
         self.folder = output.with_name(output.name + ".partial")
         self.replaced = output.with_name(output.name + ".replaced")
@@ -58,11 +64,12 @@ class Workshop:
                         file=self.folder,
                         remedy="move it away",
                     )
-                if json.loads(mark.read_text(encoding="utf-8"))["fingerprint"] == self.fingerprint:
+                # One that cannot be read, after a full disk for example, is of no job that could go on.
+                if (read_json(mark) or {}).get("fingerprint") == self.fingerprint:
                     return True
                 shutil.rmtree(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
-            mark.write_text(json.dumps({"fingerprint": self.fingerprint}), encoding="utf-8")
+            write_json(mark, {"fingerprint": self.fingerprint})
         except OSError as error:
             raise InputError(
                 f"the output cannot be written ({error.strerror})", file=self.folder, remedy="name another folder"

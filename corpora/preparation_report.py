@@ -23,12 +23,13 @@ It holds counts and names, never words of a document.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from corpora.category_columns import shown_counts, shown_names
 from corpora.chunks import NO_CATEGORY, read_counts
 from corpora.cleaning import STEPS
 from corpora.grouping import Decisions
@@ -58,8 +59,11 @@ def count_documents(files: Sequence[Path], decisions: Decisions) -> dict[str, An
             dropped[reason] = count
     if set(categories) == {NO_CATEGORY}:
         categories = Counter()
+    # Reports are shown to others: values of a column that holds text do not go into them.
+    shown = shown_names({name: count for name, count in categories.items() if name != NO_CATEGORY})
+    categories = shown_counts(categories, shown)
     splits = {
-        name: _count_split(decisions, decisions.split == index, bool(categories))
+        name: _count_split(decisions, decisions.split == index, shown if categories else None)
         for index, name in enumerate(SPLITS)
         if (decisions.split == index).any()
     }
@@ -86,14 +90,14 @@ def count_documents(files: Sequence[Path], decisions: Decisions) -> dict[str, An
     }
 
 
-def _count_split(decisions: Decisions, chosen: np.ndarray, with_categories: bool) -> dict[str, Any]:
+def _count_split(decisions: Decisions, chosen: np.ndarray, shown: Mapping[str, str] | None) -> dict[str, Any]:
     found = np.bincount(decisions.category[chosen], minlength=len(decisions.category_names)).tolist()
-    names = zip(decisions.category_names, found, strict=True) if with_categories else ()
+    counts = {} if shown is None else shown_counts(dict(zip(decisions.category_names, found, strict=True)), shown)
     return {
         "documents": int(chosen.sum()),
         "patients": len(np.unique(decisions.patient[chosen])) if len(decisions.patient) else None,
         "words": int(decisions.words[chosen].sum(dtype=np.int64)),
-        "categories": {category: count for category, count in names if count},
+        "categories": {category: count for category, count in counts.items() if count},
     }
 
 

@@ -44,7 +44,10 @@ def available_columns(source: Source, delimiter: str | None = None) -> list[str]
         return list(names)
     if source.kind == "parquet":
         with _open_parquet(source) as parquet:
-            return list(parquet.schema_arrow.names)
+            names = list(parquet.schema_arrow.names)
+        if len(set(names)) < len(names):
+            raise InputError("two columns have the same name", file=source.name, remedy="rename one of them")
+        return names
     names = list(_dataset(source).column_names)
     return names if source.split is None or "split" in names else [*names, "split"]
 
@@ -202,7 +205,7 @@ def _json_object(line: str, file: str, number: int) -> Row:
         raise InputError("the file holds a JSON array", file=file, remedy="convert it with: jq -c '.[]'")
     try:
         row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: a number of thousands of digits
         place = f" at character {error.pos + 1:,}" if isinstance(error, json.JSONDecodeError) else ""
         raise InputError(f"broken JSON{place}", file=file, row=number, remedy=remedy) from error
     if not isinstance(row, dict):
@@ -279,20 +282,19 @@ def _batch_rows(batch: Any, file: str, before: int) -> Iterator[Row]:
     try:
         yield from batch.to_pylist()
         return
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, OverflowError, ValueError) as error:
         fault = error
     for name, values in zip(batch.schema.names, batch.columns, strict=True):
         for position, value in enumerate(values):
             try:
                 value.as_py()
             except UnicodeDecodeError:
-                raise InputError(
-                    "invalid UTF-8",
-                    file=file,
-                    row=before + position + 1,
-                    column=name,
-                    remedy="write the column as UTF-8 text",
-                ) from fault
+                problem, remedy = "invalid UTF-8", "write the column as UTF-8 text"
+            except (OverflowError, ValueError):
+                problem, remedy = "a date that the calendar does not have", "leave it empty, or name another column"
+            else:
+                continue
+            raise InputError(problem, file=file, row=before + position + 1, column=name, remedy=remedy) from fault
 
 
 def _dataset(source: Source) -> Any:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from corpora.columns import NoteColumns, identifier, resolve_columns
+from corpora.columns import STANDARD_NAMES, NoteColumns, identifier, resolve_columns
 from corpora.errors import InputError
-from corpora.reading import available_columns, read_rows
+from corpora.reading import PEEKED_OBJECTS, available_columns, read_rows
 from corpora.sources import Source
 
 NULL_TEXTS = frozenset({"", "nan", "NaN", "null", "NULL", "None", "<NA>"})
@@ -129,6 +129,9 @@ class _RecordReader:
     def __init__(self, source: Source, columns: NoteColumns, options: ReadingOptions, excluded: frozenset[str]) -> None:
         self.source, self.columns, self.options, self.excluded = source, columns, options, excluded
         self.is_csv = source.kind in ("csv", "tsv")
+        # Standard columns that the first objects of a JSON lines file lack.
+        lacking = [name for option, name in STANDARD_NAMES.items() if getattr(columns, option) is None]
+        self.lacking = lacking if source.kind == "json lines" else []
         self.numeric_rows: int | None = 0  # None once a text that is no number has been seen
         self.rows = 0
 
@@ -140,6 +143,9 @@ class _RecordReader:
         if columns.document_id_column and document_id is None:
             raise self._fault("the document id is missing", row, columns.document_id_column, "give each row an id")
         patient_id = identifier(values.get(columns.patient_column)) if columns.patient_column else None
+        if patient_id in NULL_TEXTS:  # as pandas and SQL write what is missing; else all of these were one patient
+            patient_id = None
+        self._refuse_late_columns(row, values)
         if columns.error_column and identifier(values.get(columns.error_column)) == "1":
             dropped = "entered in error"
         elif self.excluded and identifier(values.get(columns.admission_column)) in self.excluded:
@@ -168,6 +174,12 @@ class _RecordReader:
             raise InputError("the file holds no rows", file=self.source.name, remedy="check how it was exported")
         if self.numeric_rows:
             raise self._numeric(1)
+
+    def _refuse_late_columns(self, row: int, values: dict[str, Any]) -> None:
+        for name in self.lacking:
+            if name in values:
+                remedy = f"let one of the first {PEEKED_OBJECTS:,} rows have it, null for example"
+                raise self._fault("the rows before this one have no such column", row, name, remedy)
 
     def _text(self, row: int, values: dict[str, Any]) -> tuple[str, str | None]:
         name = self.columns.text_column
@@ -210,6 +222,8 @@ class _RecordReader:
             value = int(value)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise self._fault("the label is a number beyond 64 bits", row, name, "write it as text, in quotes")
         if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
             return json.dumps(list(value), ensure_ascii=True)
         if isinstance(value, (str, int)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import InputError
+from corpora.json_files import read_json
 
 KIND_OF_SUFFIX = {
     ".csv": "csv",
@@ -105,7 +105,7 @@ def _file(path: Path) -> Source:
 
 def _saved_dataset(folder: Path) -> list[Source]:
     if (folder / "dataset_dict.json").is_file():
-        splits: Sequence[str | None] = _json(folder / "dataset_dict.json")["splits"]
+        splits: Sequence[str | None] = _splits(folder / "dataset_dict.json")
     elif (folder / "state.json").is_file():
         splits = [None]
     else:
@@ -122,11 +122,18 @@ def _saved_dataset(folder: Path) -> list[Source]:
     return sources
 
 
+def _splits(path: Path) -> list[str]:
+    splits = _json(path).get("splits")
+    if not isinstance(splits, list) or not splits:
+        raise InputError("the saved dataset names no splits", file=path, remedy="save it again")
+    return splits
+
+
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError("the saved dataset is damaged", file=path, remedy="save it again") from error
+    content = read_json(path)
+    if content is None:
+        raise InputError("the saved dataset is damaged", file=path, remedy="save it again")
+    return content
 
 
 def _hub_dataset(name: str) -> list[Source]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from corpora.columns import identifier
+from corpora.columns import identifier, shown_id
 from corpora.complete_files import complete_file
 from corpora.entities import AnnotatedDocument, Entity, reads_as, sorted_entities, span_problem
 from corpora.errors import InputError
@@ -77,7 +77,9 @@ def read_span_json_lines(
         if id_key is not None:
             document_id = place.document_id(value.get(id_key), id_key)
         if document_id in seen:
-            raise place.fault(f"document id '{document_id}' occurs twice", id_key, "give each document its own id")
+            raise place.fault(
+                f"document id {shown_id(document_id)} occurs twice", id_key, "give each document its own id"
+            )
         seen.add(document_id)
         entities = place.entities(value.get(keys.entities), text) if labelled else ()
         documents.append(AnnotatedDocument(document_id, text, entities))

@@ -106,7 +106,12 @@ class Table:
         spelled = {name: self.find(column) for name, column in named.items() if column}
         found = {name: column for name, column in spelled.items() if column is not None}
         lacking = dict.fromkeys(named.keys() - found.keys())
+        nests = self.source.kind not in ("csv", "tsv")
         for row, cells in read_rows(self.source, list(dict.fromkeys(found.values())), self.delimiter):
+            for column in found.values() if nests else ():
+                if isinstance(cells.get(column), (list, dict)):
+                    remedy = "give each of its values a row of its own, or name another column"
+                    raise Place(self.source.name, row).fault("the cell is no single value", remedy, column)
             yield (
                 Place(self.source.name, row),
                 {**lacking, **{name: cells.get(column) for name, column in found.items()}},

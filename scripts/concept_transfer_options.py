@@ -81,6 +81,8 @@ class TransferOptions:
     def __post_init__(self) -> None:
         if self.seeds < 1:
             raise ValueError("--seeds is below 1; give at least 1")
+        if self.seed < 0:
+            raise ValueError("--seed is below 0; give 0 or more")
         if min(self.target_sizes) < 0:
             raise ValueError("--target_sizes is below 0; give encounters, or 0 for all")
         if not 0 < self.validation_share < 1:

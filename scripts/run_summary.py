@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
@@ -142,15 +143,19 @@ def corpus_facts(corpus: DatasetDict, files: list[str]) -> dict[str, Any]:
         corpus: Columns `patient_id` and `note_category` are counted where there are such.
         files: Where it was read from.
     """
+    from corpora.category_columns import shown_counts, shown_names
     from corpora.loading import count_values, distinct_values, release_columns
 
+    categories = {name: count_values(split, "note_category") for name, split in corpus.items()}
+    # The summary is published with the model: values of a column that holds text do not go into it.
+    shown = shown_names(sum(map(Counter, categories.values()), Counter()))
     facts: dict[str, Any] = {"splits": {}, "preparation": None}
     for name, split in corpus.items():
         patients = distinct_values(split, "patient_id")
         facts["splits"][name] = {
             "documents": len(split),
             "patients": None if patients is None else len(patients),
-            "categories": count_values(split, "note_category"),
+            "categories": shown_counts(categories[name], shown),
         }
         del patients
     release_columns()

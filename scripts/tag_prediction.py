@@ -13,6 +13,7 @@ from corpora.errors import InputError
 from corpora.json_files import write_json
 from corpora.tagging_options import TaggingReadingOptions
 from modeling.checkpoint_folder import check_checkpoint
+from predicted_files import check_labels, check_output, write_annotation
 from tag_options import PredictedFiles, ScoredFiles
 
 if TYPE_CHECKING:
@@ -85,26 +86,28 @@ def predict(argv: list[str]) -> None:
     ).parse(argv)
     check_tagger(options.model)
     output = Path(options.output)
-    _check_output(output, overwrite=options.overwrite)
-    find_annotated_inputs({"test": options.data}, reading)
+    inputs = find_annotated_inputs({"test": options.data}, reading)["test"]
+    check_output(output, [one.path for one in inputs], overwrite=options.overwrite)
     model = load_tagger(options.model)
 
-    from corpora.brat import write_brat
+    from corpora.conll import check_document_id
     from corpora.span_json_lines import write_span_json_lines
     from corpora.tagging_corpus import load_tagging_corpus
 
+    check_labels(output, sorted({tag[2:] for tag in model.config.tags if tag != "O"}))
     reading = replace(reading, split_lines=reading.split_lines or model.config.split_lines)
     corpus = load_tagging_corpus({"test": options.data}, reading, labelled=False)
+    if output.suffix == ".conll":  # before the hours of tagging
+        for document in corpus.documents["test"]:
+            check_document_id(document.document_id)
     tagged = tag_split(model, corpus, options.batch_size)
-    if options.overwrite and output.is_dir():
-        _remove_annotation(output)
     if output.suffix == ".conll":
         _write_conll(output, corpus, tagged)
         entities = sum(tag.startswith("B-") for one in tagged for tag in one.tags)
     else:
         found = _with_entities(corpus, tagged)
         entities = sum(len(document.entities) for document in found)
-        (write_span_json_lines if output.suffix == ".jsonl" else write_brat)(output, found)
+        (write_span_json_lines if output.suffix == ".jsonl" else write_annotation)(output, found)
     documents = len(corpus.documents["test"])
     print(f"{documents:,} documents, {entities:,} entities: {output}")
 
@@ -168,40 +171,8 @@ def _write_conll(output: Path, corpus: TaggingCorpus, tagged: list[TaggedWords])
     from corpora.conll import write_conll
 
     split = corpus.splits["test"]
-    documents: dict[str, list[tuple[list[str], list[str]]]] = {}
+    # All of them: one without words is a document, too.
+    documents = {document.document_id: [] for document in corpus.documents["test"]}
     for document_id, words, one in zip(split["document_id"][:], split["tokens"][:], tagged, strict=True):
-        documents.setdefault(document_id, []).append((words, one.tags))
+        documents[document_id].append((words, one.tags))
     write_conll(output, documents.items())
-
-
-def _check_output(output: Path, *, overwrite: bool) -> None:
-    """See that the output can be written.
-
-    Raises:
-        InputError: It is there already, or has an ending that stands for no format.
-    """
-    if output.suffix not in ("", ".jsonl", ".conll"):
-        raise InputError(
-            f"'{output.suffix}' stands for no format", file=output, remedy="name a folder, FILE.jsonl or FILE.conll"
-        )
-    if output.is_file() and output.suffix == "":
-        raise InputError("the output is a file, not a folder", file=output, remedy="choose another --output")
-    there = output.is_file() or (output.is_dir() and any(output.iterdir()))
-    if there and not overwrite:
-        raise InputError("the output is there already", file=output, remedy="choose another one, or pass --overwrite")
-
-
-def _remove_annotation(folder: Path) -> None:
-    """Delete what an earlier prediction wrote, and nothing else.
-
-    Raises:
-        InputError: The folder holds other files.
-    """
-    files = sorted(folder.iterdir())
-    others = [file for file in files if file.suffix not in (".txt", ".ann")]
-    if others:
-        raise InputError(
-            "the output folder holds files that are no annotation", file=others[0], remedy="choose another --output"
-        )
-    for file in files:
-        file.unlink()

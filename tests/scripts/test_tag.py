@@ -270,7 +270,7 @@ def test_faults_are_named(studied, data, encoder, tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "notes.csv").write_text("x")
     assert "there already" in fault("predict", model, "--data", data / "test", "--output", tmp_path / "there")
-    assert "no annotation" in fault(
+    assert "1 files there are of no prediction" in fault(
         "predict", model, "--data", data / "test", "--output", tmp_path / "there", "--overwrite"
     )
     broken = tmp_path / "broken.conll"
