@@ -14,7 +14,12 @@ from corpora.errors import InputError
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file whole or not at all; what is not a number becomes null, for JSON knows no NaN."""
     with complete_file(path) as file:
-        file.write(json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n")
+        file.write(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return the text of a JSON file; what is not a number becomes null."""
+    return json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n"
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -209,6 +209,7 @@ def kmeans_agreement(
         "kmeans_ari": adjusted_rand_score,
         "kmeans_nmi": lambda true, said: normalized_mutual_info_score(true, said, average_method="geometric"),
     }
+    least = {"kmeans_v_measure": 0.0, "kmeans_ari": -0.5, "kmeans_nmi": 0.0}
     assigned = []
     with warnings.catch_warnings():
         # Fewer different embeddings than clusters: some stay empty, and the scores say so.
@@ -221,7 +222,7 @@ def kmeans_agreement(
         observed = np.array([float(score(places, said)) for said in assigned])
         drawn = np.stack([agreement[name] for agreement in resampled])
         # Resamples agree more than the documents, as those drawn twice agree with themselves: only the spread counts.
-        drawn = np.minimum(drawn + (observed - drawn.mean(1))[:, None], 1.0)
+        drawn = np.clip(drawn + (observed - drawn.mean(1))[:, None], least[name], 1.0)
         low, high = percentile_interval(ResampledScores(observed, drawn), seed)
         found[name] = Measured(float(observed.mean()), low, high)
     return found

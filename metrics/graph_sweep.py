@@ -35,7 +35,7 @@ from metrics.similarity_graph import (
     neighbour_graph,
     symmetric_graph,
 )
-from metrics.similarity_pairs import EdgeCollector, ThresholdCounts, scan_pairs, unit_documents
+from metrics.similarity_pairs import EdgeCollector, ThresholdCounts, reachable, scan_pairs, unit_documents
 
 Kind = Literal["threshold", "knn", "mutual_knn", "density"]
 
@@ -89,7 +89,8 @@ def threshold_sweep(
         raise ValueError("a threshold is not a number")
     unit, rows = unit_documents(embeddings)
     codes = category_codes(categories, len(embeddings))
-    measures, percolation = _at_thresholds(unit, rows, len(embeddings), thresholds, codes, seed, limits)
+    reached = list(map(reachable, thresholds))
+    measures, percolation = _at_thresholds(unit, rows, len(embeddings), reached, codes, seed, limits)
     return Sweep("threshold", thresholds, measures, percolation)
 
 

@@ -9,6 +9,7 @@ intervals of 95 % cover nearer 90 %.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -176,8 +177,9 @@ def paired_difference(
             second.resampled, seed, stream=3
         )
     observed = first.mean - second.mean
-    # Differences that are equal but for rounding count as equal.
-    beyond = int((np.abs(differences - observed) >= abs(observed) - 1e-12).sum())
+    # Differences that are equal but for rounding count as equal, and undefined ones speak against the observed one.
+    nearer = np.abs(differences - observed) < abs(observed) - 1e-12
+    beyond = len(differences) - int(nearer.sum())
     return PairedDifference(observed, _percentiles(differences), (beyond + 1) / (len(differences) + 1))
 
 
@@ -275,5 +277,9 @@ def mean_over_drawn_seeds(scores: np.ndarray, seed: int, stream: int = 2) -> np.
 
 
 def _percentiles(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.percentile(values, [2.5, 97.5])
+    """Return the percentiles of the resamples whose score is defined; NaN where most are not."""
+    finite = values[np.isfinite(values)]
+    if 2 * len(finite) <= len(values):
+        return math.nan, math.nan
+    low, high = np.percentile(finite, [2.5, 97.5])
     return float(low), float(high)

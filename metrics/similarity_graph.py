@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metrics.neighbours import Neighbours, nearest_neighbours
-from metrics.similarity_pairs import CosineRanks, EdgeCollector, scan_pairs, unit_documents
+from metrics.similarity_pairs import CosineRanks, EdgeCollector, reachable, scan_pairs, unit_documents
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -34,7 +34,7 @@ def threshold_graph(embeddings: np.ndarray, threshold: float, max_edges: int = M
         ValueError: More edges than that; or not a matrix of finite values.
     """
     unit, rows = unit_documents(embeddings)
-    return _threshold_graph(unit, rows, len(embeddings), threshold, max_edges)
+    return _threshold_graph(unit, rows, len(embeddings), reachable(threshold), max_edges)
 
 
 def density_graph(embeddings: np.ndarray, density: float, max_edges: int = MAX_EDGES) -> csr_array:

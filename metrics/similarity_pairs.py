@@ -18,6 +18,15 @@ from metrics.blocks import UnitVectors
 BLOCK_VALUES = 2**22  # cosines in memory at once: 16 MiB
 
 
+# Equal documents have cosines that differ from 1 by the rounding of float32, some to one side and some to the other.
+EQUAL = 1 - 5e-7
+
+
+def reachable(threshold: float) -> float:
+    """Return the threshold that joins all documents that one of 1 is meant to join; others stay as they are."""
+    return EQUAL if EQUAL < threshold <= 1 else threshold
+
+
 class PairReader(Protocol):
     """What `scan_pairs` hands its blocks to."""
 

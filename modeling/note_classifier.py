@@ -21,10 +21,13 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from collators.classification import ClassificationCollator
 from collators.reading import ReadingPlan
 from collators.special_tokens import token_ids
+from corpora.errors import InputError
+from modeling.checkpoint_folder import transformer_folder
 from modeling.classification_loss import TASKS, classification_losses, ordinal_log_probabilities
 from modeling.encoder_layers import starting_from
 from modeling.encoder_loading import config_from_settings, load_encoder, plain_settings
 from modeling.headed_encoder import HeadedEncoder
+from modeling.loading import refuse_unloadable
 from modeling.pooling import POOLING_MODES, pool
 from modeling.window import model_window
 
@@ -158,12 +161,15 @@ class NoteClassifier(HeadedEncoder):
                 sentence-transformers files, if it has any.
 
         Raises:
-            InputError: No encoder can be loaded from there.
+            InputError: No encoder can be loaded from there, or there are too few classes.
         """
         encoder, tokenizer = load_encoder(name_or_path)
-        found = _sentence_transformers_settings(Path(name_or_path))
-        if found and "window_length" not in found:  # sentence-transformers 6 keeps it with the tokenizer
-            found["window_length"] = min(tokenizer.model_max_length, model_window(encoder.config))
+        if len(labels) < 2 and settings.get("task") != "multi_label":
+            raise InputError("a classifier needs at least two classes", remedy="or be of the task multi_label")
+        found = _sentence_transformers_settings(name_or_path)
+        if found:  # sentence-transformers 6 keeps the length with the tokenizer
+            length = found.get("window_length", tokenizer.model_max_length)
+            found["window_length"] = min(length, model_window(encoder.config))
         settings = found | settings
         config = NoteClassifierConfig(
             encoder=plain_settings(encoder.config),
@@ -308,8 +314,15 @@ class NoteClassifier(HeadedEncoder):
         return found
 
 
-def _sentence_transformers_settings(folder: Path) -> dict[str, Any]:
+def _sentence_transformers_settings(name_or_path: str | Path) -> dict[str, Any]:
     """Read pooling and window length from the files of sentence-transformers, as far as they can be told."""
+    folder = Path(name_or_path)
+    if not folder.is_dir():
+        from huggingface_hub import snapshot_download
+
+        with refuse_unloadable("encoder", name_or_path):
+            names = ["modules.json", "*_Pooling/config.json", "*sentence_bert_config.json"]
+            folder = Path(snapshot_download(str(name_or_path), allow_patterns=names))
     found: dict[str, Any] = {}
     for file in sorted(folder.glob("*_Pooling/config.json")):
         settings = json.loads(file.read_text(encoding="utf-8"))
@@ -319,8 +332,10 @@ def _sentence_transformers_settings(folder: Path) -> dict[str, Any]:
             (mode for mode, name in names.items() if settings.get(name)), "mean"
         )
         found["pooling"] = mode if mode in POOLING_MODES else "mean"
-    file = folder / "sentence_bert_config.json"
-    if file.is_file():
+    # With the encoder, which may lie one level down.
+    for file in (transformer_folder(folder) / "sentence_bert_config.json", folder / "sentence_bert_config.json"):
+        if not file.is_file() or "window_length" in found:
+            continue
         length = json.loads(file.read_text(encoding="utf-8")).get("max_seq_length")
         found |= {"window_length": length} if length else {}
     return found

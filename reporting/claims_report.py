@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from corpora.errors import InputError
-from corpora.json_files import read_fields
+from corpora.json_files import json_text, read_fields
 from reporting.claims import ClaimResult, Roles, join_claims
 from reporting.claims_tables import claims_table, findings_table
 from reporting.classification_results import ClassificationResults, join_results, load_results
@@ -171,7 +170,7 @@ def write_claims(claims: Sequence[ClaimResult], folder: Path) -> list[Path]:
         latex = LATEX_HEAD + "\n".join(table.latex() for table in _tables(claims))
         (partial / LATEX).write_text(latex, encoding="utf-8")
         values = {"schema_version": SCHEMA_VERSION, "kind": "claims", "claims": [claim.values() for claim in claims]}
-        (partial / VALUES).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        (partial / VALUES).write_text(json_text(values), encoding="utf-8")
 
     return write_report_files(folder, write, ())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from corpora.errors import InputError
+from corpora.json_files import json_text
 from metrics.classification import confusion_counts
 from metrics.intervals import RESAMPLED_METRICS
 from reporting.adjusted_differences import ERROR_RATE
@@ -169,7 +169,7 @@ def write_report(report: ClassificationReport, folder: Path) -> list[Path]:
 
     def write(partial: Path) -> None:
         (partial / TABLE).write_text(report_markdown(report), encoding="utf-8")
-        content = json.dumps(comparisons_json(report), indent=2, ensure_ascii=False) + "\n"
+        content = json_text(comparisons_json(report))
         (partial / COMPARISONS).write_text(content, encoding="utf-8")
         _write_figures(report, partial)
 

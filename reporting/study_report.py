@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from corpora.json_files import json_text
 from reporting.claims import STUDIES, ClaimResult
 from reporting.claims_tables import claims_table, findings_table
 from reporting.durations import minutes
@@ -126,7 +126,7 @@ def write_study_report(report: StudyReport, folder: Path) -> list[Path]:
         for figure in (figure for section in report.sections for figure in section.figures if figure.name):
             (partial / f"{figure.name}.svg").write_bytes(figure.svg)
             (partial / f"{figure.name}.png").write_bytes(figure.png)
-        content = json.dumps(report_values(report), indent=2, ensure_ascii=False) + "\n"
+        content = json_text(report_values(report))
         (partial / VALUES).write_text(content, encoding="utf-8")
         (partial / PAGE).write_text(study_page(report), encoding="utf-8")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from corpora.errors import InputError
+from corpora.json_files import json_text
 from metrics.entity_scores import STRICT_METRICS
 from reporting.adjusted_differences import ERROR_RATE
 from reporting.report_folder import write_report_files
@@ -186,7 +186,7 @@ def write_tagging_report(
 
     def write(partial: Path) -> None:
         (partial / TABLE).write_text(tagging_markdown(report), encoding="utf-8")
-        content = json.dumps(tagging_comparisons_json(report), indent=2, ensure_ascii=False) + "\n"
+        content = json_text(tagging_comparisons_json(report))
         (partial / COMPARISONS).write_text(content, encoding="utf-8")
         _write_figures(report, partial)
 

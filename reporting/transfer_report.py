@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from corpora.json_files import json_text
 from reporting.adjusted_differences import ERROR_RATE
 from reporting.report_folder import write_report_files
 from reporting.tables import ABOVE, BELOW, plain_text
@@ -158,7 +158,7 @@ def write_report(report: TransferReport, folder: Path) -> list[Path]:
 
     def write(partial: Path) -> None:
         (partial / TABLE).write_text(report_markdown(report), encoding="utf-8")
-        content = json.dumps(comparisons_json(report), indent=2, ensure_ascii=False) + "\n"
+        content = json_text(comparisons_json(report))
         (partial / COMPARISONS).write_text(content, encoding="utf-8")
         figures = {**transfer_figures(report.rows), **comparison_figures(report.rows, report.results.outcomes)}
         for name, figure in figures.items():

@@ -150,3 +150,10 @@ def test_faults_are_refused():
     embeddings[3, 0] = np.nan
     with pytest.raises(ValueError, match="row 3 "):
         cluster_measures(embeddings, categories)
+
+
+def test_no_interval_leaves_what_a_measure_can_be():
+    embeddings = np.random.default_rng(0).normal(size=(60, 8))
+    found = cluster_measures(embeddings, np.arange(60) % 3)
+    for name, least in (("kmeans_v_measure", 0.0), ("kmeans_nmi", 0.0), ("kmeans_ari", -0.5)):
+        assert least <= found[name].low <= found[name].value <= found[name].high <= 1, name

@@ -188,3 +188,10 @@ def test_input_of_every_kind():
         density_sweep(np.ones((5, 3)), [-0.1])
     with pytest.raises(ValueError, match="5 documents"):
         threshold_sweep(np.ones((5, 3)), [0.5], categories[:4])
+
+
+def test_equal_documents_are_joined_at_a_threshold_of_one():
+    embeddings = np.repeat(np.random.default_rng(0).normal(size=(20, 384)).astype(np.float32), 2, axis=0)
+    sweep = threshold_sweep(embeddings, [0.999, 1.0, 1.5])
+    assert sweep.measures["graph_edges"] == [20.0, 20.0, 0.0]
+    assert threshold_graph(embeddings, 1.0).nnz == 40

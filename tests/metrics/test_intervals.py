@@ -210,3 +210,17 @@ def test_is_fast():
 )
 def test_holm_literally(given, expected):
     np.testing.assert_allclose(holm(given), expected)
+
+
+def test_undefined_resamples_are_no_evidence_and_leave_an_interval():
+    scores = np.linspace(0.5, 0.7, 200)[None, :]
+    few, most = scores.copy(), scores.copy()
+    few[0, ::40], most[0, ::2] = np.nan, np.nan
+    first = ResampledScores(np.array([0.6]), few)
+    low, high = percentile_interval(first)
+    assert (low, high) == tuple(np.percentile(few[np.isfinite(few)], [2.5, 97.5]))
+    assert np.isnan(percentile_interval(ResampledScores(np.array([0.6]), most))).all()
+    # Five of 200 resamples are undefined, and no other speaks against the difference.
+    found = paired_difference(first, ResampledScores(np.array([0.1]), np.full((1, 200), 0.1)))
+    assert found.difference == pytest.approx(0.5) and found.p_value == pytest.approx(6 / 201)
+    assert np.isfinite(found.interval).all()

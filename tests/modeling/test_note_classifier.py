@@ -1,5 +1,7 @@
 """The document classifier: loading, windows, freezing, tasks, and what the frozen part gives."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -278,3 +280,52 @@ def test_what_sentence_transformers_saves_is_read(make_model, tmp_path):
 
 def test_no_texts_have_no_classes(checkpoint):
     assert NoteClassifier.from_encoder(checkpoint()[0], LABELS).predict([]).shape == (0, 3)
+
+
+def sentence_transformer(make_model, folder, *, length, inner=""):
+    """Save an encoder with cls pooling as sentence-transformers does, the encoder in an inner folder or not."""
+    model, tokenizer = make_model("bert")
+    for one in (model, tokenizer):
+        one.save_pretrained(folder / inner)
+    module = "sentence_transformers.models"
+    modules = [{"idx": 0, "name": "0", "path": inner, "type": f"{module}.Transformer"}]
+    modules += [{"idx": 1, "name": "1", "path": "1_Pooling", "type": f"{module}.Pooling"}]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / inner / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": length}))
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(
+        json.dumps({"word_embedding_dimension": 16, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False})
+    )
+    return folder
+
+
+@pytest.mark.parametrize("inner", ["", "0_Transformer"])
+@pytest.mark.parametrize(("length", "read"), [(24, 24), (512, 64)])
+def test_a_classifier_reads_as_its_encoder_does(make_model, tmp_path, inner, length, read):
+    folder = sentence_transformer(make_model, tmp_path / "saved", length=length, inner=inner)
+    classifier = NoteClassifier.from_encoder(folder, LABELS)
+    assert classifier.config.window_length == DocumentEncoder.from_pretrained(folder, device="cpu").max_length == read
+    assert classifier.config.pooling == "cls"
+    assert classifier.predict(["word " * 300]).shape == (1, 3)
+
+
+def test_a_name_on_the_hub_is_read_as_its_folder(make_model, tmp_path, monkeypatch):
+    snapshots = tmp_path / "hub" / "models--acme--clinical" / "snapshots"
+    sentence_transformer(make_model, snapshots / ("a" * 40), length=24)
+    (snapshots.parent / "refs").mkdir()
+    (snapshots.parent / "refs" / "main").write_text("a" * 40)
+    for place in (
+        "huggingface_hub.constants.HF_HUB_CACHE",
+        "huggingface_hub._snapshot_download.constants.HF_HUB_CACHE",
+    ):
+        monkeypatch.setattr(place, str(tmp_path / "hub"))
+    monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    config = NoteClassifier.from_encoder("acme/clinical", LABELS).config
+    assert (config.pooling, config.window_length) == ("cls", 24)
+
+
+@pytest.mark.parametrize("task", ["single_label", "ordinal"])
+def test_one_class_is_no_choice(checkpoint, task):
+    with pytest.raises(InputError, match="at least two classes"):
+        NoteClassifier.from_encoder(checkpoint()[0], ["only"], task=task)
+    assert NoteClassifier.from_encoder(checkpoint()[0], ["only"], task="multi_label").predict(["a"]).shape == (1, 1)
