@@ -52,13 +52,27 @@ def load_study_parts(study: StudyResults, seed: int = 0) -> StudyParts:
     return StudyParts(evaluations, spaces, [join_tagging_results(found) for found in systems.values()])
 
 
+def without_sweeps(study: StudyResults, evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """Return evaluations without the models of sweeps, which have tables of their own: dozens, each of one seed."""
+    swept = {model.name for model in study.models if model.sweep is not None}
+    return [
+        replace(
+            one,
+            results=replace(one.results, cells=[cell for cell in one.results.cells if cell.system.model not in swept]),
+            rows=[row for row in one.rows if row.system.model not in swept],
+        )
+        for one in evaluations
+    ]
+
+
 def judge_study(study: StudyResults, parts: StudyParts, seed: int = 0) -> list[ClaimResult]:
     """Test the claims of the main study and, where entities were tagged, of the study on entities.
 
     Raises:
         InputError: A result is damaged.
     """
-    claims = judge_claims(study.roles_of, parts.evaluations, [(corpus, space) for corpus, _, space in parts.spaces])
+    spaces = [(corpus, space) for corpus, _, space in parts.spaces]
+    claims = judge_claims(study.roles_of, without_sweeps(study, parts.evaluations), spaces)
     if parts.taggings:
         roles = Roles({model.name: model.role for model in study.models})
         claims += judge_tagging_claims(parts.taggings, roles, seed=seed)

@@ -18,7 +18,7 @@ from reporting.printed_table import LATEX_HEAD, PrintedTable, bold_parts
 from reporting.report_folder import write_report_files
 from reporting.space_results import SpaceResults
 from reporting.study_gains import Evaluation, gains_over_base
-from reporting.study_parts import judge_study, load_study_parts
+from reporting.study_parts import judge_study, load_study_parts, without_sweeps
 from reporting.study_results import StudyResults
 from reporting.study_sweep import find_sweeps, sweep_figure, sweep_table
 from reporting.study_tables import (
@@ -29,6 +29,7 @@ from reporting.study_tables import (
     models_table,
     spaces_table,
 )
+from reporting.sweep_effects import effects_table
 from reporting.tables import plain_text
 
 PAGE, MARKDOWN, LATEX, VALUES = "report.html", "tables.md", "tables.tex", "report.json"
@@ -93,16 +94,17 @@ def make_study_report(study: StudyResults, seed: int = 0) -> StudyReport:
     """
     parts = load_study_parts(study, seed)
     claims = judge_study(study, parts, seed)
+    evaluations = without_sweeps(study, parts.evaluations)
     sections = [
         *_claim_sections(claims),
         Section("Models and corpora", [models_table(study), corpora_table(study)]),
-        *_classification_sections(study, parts.evaluations),
+        *_classification_sections(study, evaluations),
         *_sweep_sections(study, parts.evaluations),
         *_space_sections(study, parts.spaces),
         *_correlation_section(study),
         *_tagging_sections(study),
     ]
-    return StudyReport(study, parts.evaluations, claims, sections)
+    return StudyReport(study, evaluations, claims, sections)
 
 
 def write_study_report(report: StudyReport, folder: Path) -> list[Path]:
@@ -252,8 +254,10 @@ def _sweep_sections(study: StudyResults, evaluations: Sequence[Evaluation]) -> l
     sweeps = find_sweeps(study, evaluations)
     if not sweeps:
         return []
-    tables, figures = [sweep_table(sweep) for sweep in sweeps], []
-    for sweep, table in zip(sweeps, tables, strict=True):
+    tables, figures = [], []
+    for sweep in sweeps:
+        table = sweep_table(sweep)
+        tables += [found for found in (effects_table(sweep), table) if found is not None]
         drawn = sweep_figure(sweep)
         if drawn is not None:
             with tempfile.TemporaryDirectory() as folder:

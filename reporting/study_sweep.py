@@ -36,10 +36,9 @@ class Setting:
     values: Mapping[str, Any]
     scores: Mapping[int | None, ResampledScores]
 
-    @property
-    def name(self) -> str:
-        """The values in words."""
-        return ", ".join(f"{option} {value_text(value)}" for option, value in self.values.items())
+    def name(self, options: Sequence[str]) -> str:
+        """Return the values of some options in words."""
+        return ", ".join(f"{option.replace('_', ' ')} {value_text(self.values[option])}" for option in options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,11 +101,23 @@ def sweep_table(sweep: Sweep) -> PrintedTable:
             low, high = percentile_interval(scores)
             mean = f"**{scores.mean:.3f}**" if scores.mean == best[size] else f"{scores.mean:.3f}"
             cells.append(f"{mean} [{low:.3f}, {high:.3f}]")
-        lines.append([one.name or "base", *cells])
+        # Of a grid with a single combination all options are named.
+        named = sweep.options or list(one.values)
+        lines.append([BASE if one is sweep.base else one.name(named), *cells])
+    first = sweep.settings[0]
+    alike = first.name([option for option in first.values if option not in (sweep.options or first.values)])
+    note = (
+        "Macro-F1 [95 % interval over test documents, labels drawn and training seeds]; best of a column in bold."
+        f"{f' Alike in all: {alike}.' if alike else ''}"
+    )
+    caption = f"{sweep.evaluation.task}: {sweep.name}, {method_name(sweep.method)}"
+    return PrintedTable(f"sweep-{sweep_name(sweep)}", caption, lines, note)
+
+
+def sweep_name(sweep: Sweep) -> str:
+    """Return what tells a sweep in an evaluation from others, for names of files and tables."""
     evaluation = sweep.evaluation
-    name = f"sweep-{sweep.name}-{evaluation.corpus}-{evaluation.label}-{evaluation.group}-{sweep.method}"
-    note = "Macro-F1 [95 % interval over test documents, labels drawn and training seeds]; best of a column in bold."
-    return PrintedTable(name, f"{evaluation.task}: {sweep.name}, {method_name(sweep.method)}", lines, note)
+    return f"{sweep.name}-{evaluation.corpus}-{evaluation.label}-{evaluation.group}-{sweep.method}"
 
 
 def sweep_figure(sweep: Sweep) -> Figure | None:
