@@ -13,6 +13,7 @@ import numpy as np
 from corpora.errors import InputError
 from modeling.checkpoint_folder import check_checkpoint
 from modeling.document_windows import Window, batches_by_length, cut_windows
+from modeling.freed_memory import release_freed_memory
 from modeling.loading import quiet_loading, refuse_unloadable
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Precision = Literal["float32", "bfloat16", "float16"]
 DEFAULT_OVERLAP = 0
+RELEASED_AFTER = 16_384  # documents; it takes some hundredths of a second
 
 
 class DocumentEncoder:
@@ -81,6 +83,7 @@ class DocumentEncoder:
         if unpadded and (self.prefix or self.suffix) and _is_plain_transformer(model[0]):
             run_unpadded(model[0].auto_model)
         self._normalizes = type(model[-1]).__name__ == "Normalize"
+        self._since_release = 0
 
     @classmethod
     def from_pretrained(
@@ -193,6 +196,10 @@ class DocumentEncoder:
                 "the model gives embeddings that are not finite",
                 remedy="its training may have diverged; otherwise try float32",
             )
+        self._since_release += len(texts)
+        if self._since_release >= RELEASED_AFTER:
+            release_freed_memory()
+            self._since_release = 0
         counts = np.bincount([window.document for window in windows], minlength=len(texts))
         if self._normalizes and (several := counts > 1).any():
             lengths = np.linalg.norm(embeddings[several], axis=1, keepdims=True)

@@ -9,6 +9,7 @@ from sentence_transformers.models import Normalize, Pooling, Transformer
 from corpora.errors import InputError
 from modeling.document_encoder import DocumentEncoder
 from modeling.document_windows import batches_by_length, cut_windows
+from modeling.freed_memory import release_freed_memory
 
 SHORT = ["Fever and cough", "", "  left knee pain \n", "severe chest pain, no fever for 3 days", "no"]
 LONG = " ".join(f"mild {word} for left knee" for word in ("fever", "cough", "chest", "pain", "swelling") * 9)
@@ -180,7 +181,7 @@ def _index_of_missing_shard(folder):
         (lambda folder: (folder / "config.json").write_text("{"), "cannot be read as JSON"),
         (lambda folder: (folder / "modules.json").write_text("[]"), "lists no modules"),
         (_index_of_missing_shard, "part of the weights is missing"),
-        (lambda folder: (folder / "config.json").write_text('{"model_type": "no-such"}'), "cannot be loaded"),
+        (lambda folder: (folder / "config.json").write_text('{"model_type": "no-such"}'), "no encoder can be loaded"),
     ],
 )
 def test_damaged_checkpoints(make_encoder, tmp_path, damage, words):
@@ -214,3 +215,19 @@ def test_embeddings_of_a_diverged_model_are_refused(make_encoder):
     next(encoder.model.parameters()).data.fill_(torch.nan)
     with pytest.raises(InputError, match="embeddings that are not finite"):
         encoder.encode(["no fever"])
+
+
+def test_freed_memory_goes_back_after_many_documents(make_encoder, monkeypatch):
+    released = []
+    monkeypatch.setattr("modeling.document_encoder.RELEASED_AFTER", 10)
+    monkeypatch.setattr("modeling.document_encoder.release_freed_memory", lambda: released.append(1))
+    encoder = DocumentEncoder.from_pretrained(make_encoder("bert"), device="cpu")
+    for documents, times in ((4, 0), (4, 0), (4, 1), (9, 1), (1, 2)):
+        encoder.encode(["fever"] * documents)
+        assert len(released) == times
+
+
+def test_memory_is_given_back_where_the_c_library_can(monkeypatch):
+    release_freed_memory()
+    monkeypatch.setattr("modeling.freed_memory._trim", lambda: None)
+    release_freed_memory()
