@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Precision = Literal["float32", "bfloat16", "float16"]
 DEFAULT_OVERLAP = 0
-RELEASED_AFTER = 16_384  # documents; it takes some hundredths of a second
+RELEASED_AFTER = 1024  # documents; it takes a hundredth of a second
 
 
 class DocumentEncoder:
