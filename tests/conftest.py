@@ -253,3 +253,12 @@ def make_model(bert_tokenizer, roberta_tokenizer):
         return untrained_model(config), tokenizer
 
     return make
+
+
+@pytest.fixture
+def base(make_model, tmp_path):
+    """Return the folder of a tiny masked language model."""
+    model, tokenizer = make_model("roberta")
+    model.save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    return tmp_path / "base"

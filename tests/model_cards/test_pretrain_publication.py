@@ -85,14 +85,6 @@ np.savez(
 
 
 @pytest.fixture
-def base(make_model, tmp_path):
-    model, tokenizer = make_model("roberta")
-    model.save_pretrained(tmp_path / "base")
-    tokenizer.save_pretrained(tmp_path / "base")
-    return tmp_path / "base"
-
-
-@pytest.fixture
 def corpus(notes, tmp_path, monkeypatch):
     """Forty notes prepared, with two canaries, 28 of them for training."""
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")

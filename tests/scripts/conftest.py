@@ -93,15 +93,6 @@ def caches(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def base(make_model, tmp_path):
-    """Return the folder of a tiny masked language model."""
-    model, tokenizer = make_model("roberta")
-    model.save_pretrained(tmp_path / "base")
-    tokenizer.save_pretrained(tmp_path / "base")
-    return tmp_path / "base"
-
-
-@pytest.fixture
 def notes_file(notes, tmp_path):
     """Return a file of notes."""
     notes.to_json(tmp_path / "notes.jsonl")
