@@ -144,7 +144,7 @@ def ablation_table(folder: Path, label: str, samples: int) -> PrintedTable | Non
     from reporting.printed_table import PrintedTable
     from reporting.result_rows import aggregate_rows, shots_of, systems_of
     from reporting.system_names import method_name
-    from reporting.tables import ABOVE, BELOW, MISSING, shots_name
+    from reporting.tables import ABOVE, BELOW, MISSING, difference_cell, shots_name
 
     finished = sorted(folder.glob(f"runs/*/*/{label}/results.json"), key=lambda file: int(file.parts[-3]))
     if not finished:
@@ -168,13 +168,8 @@ def ablation_table(folder: Path, label: str, samples: int) -> PrintedTable | Non
         name = system.model or method_name(system.method)
         line = [name.replace("_", " ")]
         for size in sizes:
-            row, found = rows.get((system, size)), differences.get((system, size))
-            line.append(MISSING if row is None else f"{row.mean:.3f}")
-            if found is None:
-                line.append(MISSING)
-                continue
-            mark = (ABOVE if found.difference > 0 else BELOW) if found.significant else ""
-            line.append(f"{found.difference:+.3f} [{found.interval[0]:+.3f}, {found.interval[1]:+.3f}] {mark}".rstrip())
+            row = rows.get((system, size))
+            line += [MISSING if row is None else f"{row.mean:.3f}", difference_cell(differences.get((system, size)))]
         lines.append([*line, *_facts(folder / "runs" / name)])
     note = (
         f"Macro-F1 of logistic regression on the frozen encoder: {len(results.labels)} classes, "

@@ -84,7 +84,7 @@ def find_annotated_inputs(
                 if before == split and {other.suffix.lower(), path.suffix.lower()} == {".ann", ".txt"}:
                     continue
                 raise InputError(
-                    f"the input is named twice, for {seen[key][0]} and for {split}", file=path,
+                    f"the input is named twice, for {before} and for {split}", file=path,
                     remedy="name each input once",
                 )  # fmt: skip
             seen[key] = split, path

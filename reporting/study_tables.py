@@ -14,7 +14,7 @@ from reporting.space_tables import space_table, verdict_rule
 from reporting.study_gains import Evaluation, gains_over_base
 from reporting.study_results import StudyResults
 from reporting.system_names import system_names
-from reporting.tables import ABOVE, BELOW, MISSING, difference_text, shots_name
+from reporting.tables import ABOVE, BELOW, MISSING, difference_cell, shots_name
 
 ROLES = {
     "base": "where all start from",
@@ -105,12 +105,7 @@ def gains_table(evaluation: Evaluation) -> PrintedTable | None:
     lines = [["Gain over base", *map(shots_name, sizes)]]
     for system in dict.fromkeys(one.system for one in gains):
         found = {one.shots: one for one in gains if one.system == system}
-        cells = []
-        for size in sizes:
-            one = found.get(size)
-            mark = "" if one is None or not one.significant else ABOVE if one.difference > 0 else BELOW
-            cells.append(MISSING if one is None else f"{difference_text(one.difference, one.interval)} {mark}".rstrip())
-        lines.append([names[system], *cells])
+        lines.append([names[system], *(difference_cell(found.get(size)) for size in sizes)])
     resamples = evaluation.rows[0].scores.resampled.shape[1]
     note = (
         "Difference of macro-F1 to the base model that is read and classified in the same way [95 % interval]; "

@@ -11,7 +11,7 @@ from reporting.adjusted_differences import ScoredPair, adjusted_differences
 from reporting.printed_table import PrintedTable
 from reporting.study_sweep import Setting, Sweep, sweep_name, value_text
 from reporting.system_names import method_name
-from reporting.tables import ABOVE, BELOW, MISSING, difference_text, shots_name
+from reporting.tables import ABOVE, BELOW, difference_cell, shots_name
 
 
 def effects_table(sweep: Sweep) -> PrintedTable | None:
@@ -37,12 +37,7 @@ def effects_table(sweep: Sweep) -> PrintedTable | None:
     for option in sweep.options:
         first, *others = _values(sweep, option)
         for value in others:
-            cells = []
-            for size in sweep.shots:
-                one = found.get((option, value, size))
-                mark = "" if one is None or not one.significant else ABOVE if one.difference > 0 else BELOW
-                text = MISSING if one is None else f"{difference_text(one.difference, one.interval)} {mark}".rstrip()
-                cells.append(text)
+            cells = [difference_cell(found.get((option, value, size))) for size in sweep.shots]
             lines.append([option.replace("_", " "), value, first, *cells])
     note = (
         "Difference of macro-F1 between settings that are alike but for this option, mean over all other combinations "
@@ -61,16 +56,14 @@ def _pooled(sweep: Sweep, option: str, value: str, size: int | None) -> ScoredPa
     """Return the mean scores of all settings with a value, and of their twins with the option's first value."""
     seeds = max(len(one.scores[size].observed) for one in sweep.settings)
     complete = [one for one in sweep.settings if len(one.scores[size].observed) == seeds]
-    twins = {_others(one, option): one for one in complete if value_text(one.values[option]) == _first(sweep, option)}
-    own = {_others(one, option): one for one in complete if value_text(one.values[option]) == value}
+    own, twins = (
+        {_others(one, option): one for one in complete if value_text(one.values[option]) == side}
+        for side in (value, _values(sweep, option)[0])
+    )
     shared = [key for key in own if key in twins]
     if not shared:
         return None
     return ScoredPair(*(_mean([side[key].scores[size] for key in shared]) for side in (own, twins)), True)
-
-
-def _first(sweep: Sweep, option: str) -> str:
-    return _values(sweep, option)[0]
 
 
 def _others(setting: Setting, option: str) -> str:

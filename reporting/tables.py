@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from metrics.classification import per_class_scores
+from reporting.adjusted_differences import AdjustedDifference
 from reporting.classification_results import ClassificationResults, System
 from reporting.comparisons import Comparison
 from reporting.result_rows import Row, shots_of, systems_of
@@ -44,6 +45,14 @@ def shots_name(shots: int | None) -> str:
 def difference_text(difference: float, interval: tuple[float, float]) -> str:
     """Return a signed difference with its interval."""
     return f"{difference:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}]"
+
+
+def difference_cell(found: AdjustedDifference | None) -> str:
+    """Return a difference with its interval and, where it stands after the correction, its mark."""
+    if found is None:
+        return MISSING
+    mark = "" if not found.significant else ABOVE if found.difference > 0 else BELOW
+    return f"{difference_text(found.difference, found.interval)} {mark}".rstrip()
 
 
 def systems_table(
